@@ -1,0 +1,255 @@
+"""What a connector offers, and the values handed between a source, the stream and a target.
+
+Nothing here knows a dialect. A source connector makes `TableRead`s and readers; a target connector makes
+`TargetTable`s and loads record batches; `engine.streams` drives both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+import pyarrow as pa
+
+from engine.schema import Column, Database, Table
+from engine.types import Image
+
+# ---------------------------------------------------------------- what the plan reports
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    REFUSED = "refused"  # the stream will not start while one of these stands
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of the plan's report: what is not carried as it is, and why.
+
+    `slug` names the policy or case in docs/policies.md. `count` is how many values it touches, where known.
+    """
+
+    severity: Severity
+    slug: str
+    message: str
+    table: str | None = None
+    column: str | None = None
+    policy: str | None = None
+    count: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            key: value
+            for key, value in (
+                ("severity", self.severity.value),
+                ("slug", self.slug),
+                ("message", self.message),
+                ("table", self.table),
+                ("column", self.column),
+                ("policy", self.policy),
+                ("count", self.count),
+            )
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    flavor: str  # mysql, mariadb, postgresql
+    version: str  # as printed
+    version_tuple: tuple[int, ...]
+    identity: str  # server uuid or system identifier: tells one server from another
+    tls: str | None = None  # negotiated protocol, or None for plain text
+
+
+# ---------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class ReadColumn:
+    """How one column is read: the left half of its codec.
+
+    expression: SELECT expression in the source dialect, already quoted, for our own reader.
+    connectorx: the same for ConnectorX, giving a type it carries exactly, or None when it cannot.
+    invalid: what happens to a temporal value outside the calendar (policy zeroDate).
+    """
+
+    name: str
+    expression: str
+    image: Image
+    arrow: pa.DataType
+    source: Column
+    connectorx: str | None = None
+    invalid: Literal["refuse", "null", "sentinel"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """A table as it is read: columns in the order of the batches. Generated columns are not among them
+    unless they are copied as plain ones."""
+
+    table: Table
+    columns: tuple[ReadColumn, ...]
+    key: tuple[str, ...] = ()  # columns that order and range the chunks; empty: one stream, no order
+    batch_rows: int = 65_536
+    batch_bytes: int = 8 << 20
+    widest_row: int | None = None  # bytes, measured or estimated; sets ConnectorX's batch_size
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        return pa.schema([pa.field(column.name, column.arrow) for column in self.columns])
+
+
+KeyValue = int | str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """A half-open range [lower, upper) of the key in the source's own order; None is unbounded."""
+
+    columns: tuple[str, ...]
+    lower: tuple[KeyValue, ...] | None = None
+    upper: tuple[KeyValue, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"columns": list(self.columns), "lower": _plain(self.lower), "upper": _plain(self.upper)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KeyRange:
+        return cls(tuple(data["columns"]), _rich(data["lower"]), _rich(data["upper"]))
+
+
+def _plain(values: tuple[KeyValue, ...] | None) -> list[Any] | None:
+    if values is None:
+        return None
+    return [{"hex": value.hex()} if isinstance(value, bytes) else value for value in values]
+
+
+def _rich(values: Sequence[Any] | None) -> tuple[KeyValue, ...] | None:
+    if values is None:
+        return None
+    return tuple(bytes.fromhex(value["hex"]) if isinstance(value, dict) else value for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a table that is committed as one. `bounds` None is the whole table."""
+
+    number: int
+    bounds: KeyRange | None
+    estimated_rows: int = 0
+    estimated_bytes: int = 0
+
+
+class SnapshotReader(Protocol):
+    """One connection to the source, used by one thread at a time."""
+
+    def read(self, read: TableRead, bounds: KeyRange | None) -> Iterator[pa.RecordBatch]:
+        """Batches with `read.arrow_schema`, in key order. Raises EngineError: VALUE_NOT_REPRESENTABLE with
+        table, column, key and value; CONNECTION_LOST; QUERY_FAILED."""
+
+    @property
+    def counters(self) -> Mapping[tuple[str, str], int]:
+        """How many values a policy touched so far: (column, policy) → count."""
+
+    def cancel(self) -> None:
+        """From another thread: stop the running read on the server, so that nobody works for nothing."""
+
+    def close(self) -> None: ...
+
+
+class SnapshotSource(Protocol):
+    """A source system for a bounded read. Methods may be called from one thread at a time."""
+
+    info: ServerInfo
+
+    def catalog(self, database: str, only: Sequence[str] | None = None) -> Database: ...
+
+    def plan_read(self, table: Table, policies: Any) -> tuple[TableRead, tuple[Note, ...]]: ...
+
+    def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
+        """Ranges that together are the whole table, each about target_bytes; at least `minimum` of them when
+        the table is big enough to share among workers."""
+
+    def reader(self, kind: Literal["native", "connectorx"]) -> SnapshotReader: ...
+
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- the target's structure
+
+
+class Phase(StrEnum):
+    """When a statement runs. The order of members is the order of a stream."""
+
+    NAMESPACE = "namespace"  # schema
+    TYPE = "type"  # enums, domains, helper functions
+    TABLE = "table"
+    DATA = "data"  # no statements: the rows go here
+    PRIMARY_KEY = "primary_key"
+    INDEX = "index"
+    CHECK = "check"
+    FOREIGN_KEY = "foreign_key"
+    VALIDATE = "validate"
+    SEQUENCE = "sequence"
+    TRIGGER = "trigger"
+    COMMENT = "comment"
+    ANALYZE = "analyze"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of structure. `exists` is a query giving one row when it has been carried out already
+    (by an earlier attempt or by the user), None when repeating it is harmless."""
+
+    phase: Phase
+    table: str | None  # target table name
+    object: str  # what it makes, for messages and the journal; unique within (phase, table)
+    sql: str
+    exists: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    source: str  # source column name
+    name: str  # target column name
+    type: str  # rendered, e.g. `numeric(20,0)` or `"shop"."film_rating"`
+    base: str  # what the encoder is chosen by: the type's catalog name, e.g. `numeric`, `_text`, `enum`
+    nullable: bool = True
+    loaded: bool = True  # False: generated by the target itself
+    conversion: str = ""  # one line for people: how values change, empty when they do not
+    labels: tuple[str, ...] = ()  # of an enum, or of a set that became an array
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    source: Table
+    schema: str
+    name: str
+    columns: tuple[TargetColumn, ...]
+    statements: tuple[Statement, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDatabase:
+    schema: str
+    tables: tuple[TargetTable, ...]
+    statements: tuple[Statement, ...] = ()  # not belonging to one table: namespace, types, functions
+    notes: tuple[Note, ...] = ()
+
+
+# ---------------------------------------------------------------- progress and cancellation
+
+
+@dataclass(slots=True)
+class LoadResult:
+    rows: int = 0
+    bytes: int = 0
+    counters: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+Progress = Callable[[int, int], None]  # rows, bytes since the last call
