@@ -1,5 +1,6 @@
 """Build of the Cython extensions; everything else about the package is in pyproject.toml."""
 
+import os
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -8,6 +9,7 @@ from setuptools import Extension, setup
 SOURCES = sorted(Path("ext").glob("*.pyx"))
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
     ext_modules=cythonize(
         [
             Extension(
@@ -25,5 +27,5 @@ setup(
             "initializedcheck": False,
             "embedsignature": True,
         },
-    )
+    ),
 )

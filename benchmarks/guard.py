@@ -1,7 +1,7 @@
 """A companion process that ends private servers and removes their folders when the process that started them
 is gone, however it went: an exit handler does not run after SIGKILL, this does.
 
-It reads lines `+folder` (guard it) and `-folder` (no longer) from its standard input, and acts at end of file.
+It reads lines `+folder` (guard) and `-folder` (no longer) from its standard input, and acts at end of file.
 Folders left by an earlier run whose guard was killed as well are found by `sweep`.
 """
 
