@@ -111,7 +111,7 @@ system_packages() {
 
 # ---------------------------------------------------------------- .venv and extensions
 
-digest() { cat "$@" 2>/dev/null | sha256sum | cut -c1-32; }
+digest() { { cat "$@" 2>/dev/null || true; } | sha256sum | cut -c1-32; }
 
 # `fresh NAME DIGEST`: whether that step was done for exactly this input.
 fresh() { [ "$(cat "$venv/setup-$1" 2>/dev/null)" = "$2" ]; }
