@@ -6,7 +6,7 @@ Nothing here knows a dialect. A source connector makes `TableRead`s and readers;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -147,7 +147,7 @@ class Chunk:
 class SnapshotReader(Protocol):
     """One connection to the source, used by one thread at a time."""
 
-    def read(self, read: TableRead, bounds: KeyRange | None) -> Iterator[pa.RecordBatch]:
+    def read(self, read: TableRead, bounds: KeyRange | None) -> Generator[pa.RecordBatch, None, None]:
         """Batches with `read.arrow_schema`, in key order. Raises EngineError: VALUE_NOT_REPRESENTABLE with
         table, column, key and value; CONNECTION_LOST; QUERY_FAILED."""
 

@@ -126,6 +126,7 @@ _MESSAGE_REASONS = (
     ("password authentication failed", "auth"),
     ("no password supplied", "auth"),
     ("no pg_hba.conf entry", "auth"),
+    ('role "', "auth"),
     ("does not exist", "unknown_database"),
     ("too many connections", "too_many_connections"),
     ("starting up", "starting_up"),

@@ -1,0 +1,125 @@
+"""Whether rows fit a table that is on the target already: its live columns, keys and triggers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.config import DbTarget, Policies, WriteMode
+from engine.connectors.base import Note, Severity, TableRead, TargetColumn, TargetTable
+from engine.connectors.postgres import encode
+from engine.connectors.postgres.catalog import LiveColumn, LiveTable
+from engine.errors import EngineError
+from ext.pgcopy import EncoderSpec
+
+
+def live_columns(table: TargetTable, live: LiveTable) -> TargetTable:
+    """The planned table with the types found on the server in place of the planned ones."""
+    columns = []
+    for column in table.columns:
+        found = live.column(column.name)
+        if found is not None:
+            column = replace(
+                column,
+                type=found.type,
+                base=found.base,
+                labels=found.labels if found.base == "enum" else column.labels,
+            )
+        columns.append(column)
+    return replace(table, columns=tuple(columns))
+
+
+def encoders(read: TableRead, table: TargetTable, policies: Policies) -> tuple[EncoderSpec, ...]:
+    """One encoder per column of the read, in its order. STRUCTURE_MISMATCH names a pair without one."""
+    by_source = {column.source: column for column in table.columns}
+    return tuple(encode.choose(column, by_source[column.name], policies) for column in read.columns)
+
+
+def misfits(read: TableRead, table: TargetTable, live: LiveTable, target: DbTarget) -> list[Note]:
+    """Everything that keeps these rows from being loaded into that table."""
+    name = table.name
+    if live.kind not in ("r", "p"):
+        return [_refused("table-kind", f"{name} exists on the target and is not a table", name)]
+    notes: list[Note] = []
+    loaded = {column.name for column in read.columns}
+    planned = {column.name: column for column in table.columns if column.source in loaded}
+    for column in planned.values():
+        notes += _column_misfit(name, column, live.column(column.name))
+    for found in live.columns:
+        if found.name not in planned and found.must_be_given:
+            notes.append(
+                _refused(
+                    "column-not-given",
+                    f"{name}.{found.name} is NOT NULL without a default and the source has no such column",
+                    name,
+                    found.name,
+                )
+            )
+    if not notes:
+        try:
+            encoders(read, live_columns(table, live), target.policies)
+        except EngineError as error:
+            notes.append(_refused("type-mismatch", error.message, name, error.details.get("column")))
+    if target.write_mode is WriteMode.UPSERT:
+        notes += _upsert_misfit(read, table, live)
+    if live.triggers and target.policies.triggers == "refuse":
+        notes.append(
+            _refused(
+                "user-triggers",
+                f"{name} has enabled triggers ({', '.join(live.triggers)}): set policies.triggers to disable"
+                " or fire",
+                name,
+            )
+        )
+    return notes
+
+
+def _column_misfit(table: str, column: TargetColumn, found: LiveColumn | None) -> list[Note]:
+    if found is None:
+        return [
+            _refused(
+                "column-missing", f"{table}.{column.name} is not on the target", table, column.name
+            )
+        ]
+    notes = []
+    if found.generated and column.loaded:
+        notes.append(
+            _refused(
+                "column-generated",
+                f"{table}.{column.name} is generated on the target and cannot be given values",
+                table,
+                column.name,
+            )
+        )
+    if found.base == "enum" and column.labels:
+        missing = [label for label in column.labels if label not in found.labels]
+        if missing:
+            notes.append(
+                _refused(
+                    "enum-labels",
+                    f"{table}.{column.name} lacks the labels {', '.join(map(repr, missing[:5]))}",
+                    table,
+                    column.name,
+                )
+            )
+    return notes
+
+
+def _upsert_misfit(read: TableRead, table: TargetTable, live: LiveTable) -> list[Note]:
+    by_source = {column.source: column.name for column in table.columns}
+    key = {by_source[column] for column in read.table.key_columns}
+    if not live.primary_key:
+        return [_refused("upsert-without-key", f"{table.name} has no primary key on the target", table.name)]
+    if set(live.primary_key) != key:
+        return [
+            _refused(
+                "upsert-key-differs",
+                f"the primary key of {table.name} is ({', '.join(live.primary_key)}) on the target and"
+                f" ({', '.join(sorted(key))}) on the source",
+                table.name,
+            )
+        ]
+    return []
+
+
+def _refused(slug: str, message: str, table: str, column: str | None = None) -> Note:
+    return Note(Severity.REFUSED, slug, message, table=table, column=column)

@@ -1,0 +1,271 @@
+"""PostgreSQL as the target of a bounded load: the one object `engine.streams` drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from engine.config import Connection, DbTarget, SchemaPolicy, WriteMode
+from engine.connectors.base import (
+    Facts,
+    Note,
+    Phase,
+    ServerInfo,
+    Severity,
+    Statement,
+    TableRead,
+    TargetDatabase,
+    TargetTable,
+)
+from engine.connectors.postgres import catalog, fit, session, structure
+from engine.connectors.postgres.catalog import LiveTable
+from engine.connectors.postgres.checkpoint import TABLE as CHECKPOINT_TABLE
+from engine.connectors.postgres.checkpoint import Checkpoints, TableState
+from engine.connectors.postgres.identifiers import qualified
+from engine.connectors.postgres.loader import LoadTable, PostgresLoader
+from engine.connectors.postgres.mapping import MapOptions, map_database
+from engine.connectors.postgres.session import PgConnection
+from engine.errors import Code, EngineError
+from engine.schema import Database
+from ext.pgcopy import CopyEncoder
+
+
+class PostgresTarget:
+    """A database and schema that a stream loads into. Looking changes nothing until `claim`."""
+
+    def __init__(self, connection: Connection, spec: DbTarget, stream_id: str) -> None:
+        self.connection = connection
+        self.spec = spec
+        self.database = spec.database or connection.database.database or session.DEFAULT_DATABASE
+        self.schema = spec.schema_name or "public"
+        self.checkpoints = Checkpoints(self.schema, stream_id)
+        self.missing_database = False
+        self._session = self._look()
+        self.info: ServerInfo = session.server_info(self._session)
+        self._extensions = frozenset() if self.missing_database else catalog.extensions(self._session)
+        self._live: dict[str, LiveTable | None] = {}
+
+    def _look(self) -> PgConnection:
+        try:
+            return session.connect(self.connection, self.database)
+        except EngineError as error:
+            if error.details.get("reason") != "unknown_database":
+                raise
+        self.missing_database = True
+        return session.connect(self.connection, session.DEFAULT_DATABASE)
+
+    # ------------------------------------------------------------ planning
+
+    def map(self, database: Database, facts: Mapping[str, Facts]) -> TargetDatabase:
+        return map_database(
+            database,
+            MapOptions(
+                schema=self.schema,
+                policies=self.spec.policies,
+                structure=self.spec.structure_options,
+                rename=self.spec.rename,
+                server_version=int(self._session.info.server_version),
+                extensions=self._extensions,
+                facts=facts,
+                key_first=self.spec.write_mode is WriteMode.UPSERT,
+            ),
+        )
+
+    def live(self, name: str) -> LiveTable | None:
+        if self.missing_database:
+            return None
+        if name not in self._live:
+            self._live[name] = catalog.live_table(self._session, self.schema, name)
+        return self._live[name]
+
+    def check(self, read: TableRead, table: TargetTable) -> list[Note]:
+        """What the schema policy and the write mode say of a table that is or is not there."""
+        live = self.live(table.name)
+        policy, mode = self.spec.schema_policy, self.spec.write_mode
+        if table.name == CHECKPOINT_TABLE:
+            return [_refused("reserved-name", f"{table.name} is the name of our own table", table.name)]
+        if live is None:
+            if policy is SchemaPolicy.VALIDATE_EXISTING:
+                return [_refused("table-missing", f"{table.name} is not on the target", table.name)]
+            if not self.spec.structure_options.tables:
+                return [
+                    _refused(
+                        "table-missing",
+                        f"{table.name} is not on the target and structureOptions.tables is off",
+                        table.name,
+                    )
+                ]
+            if mode is WriteMode.UPSERT and not table.source.primary_key:
+                return [
+                    _refused("upsert-without-key", f"{table.name} has no primary key", table.name)
+                ]
+            return []
+        if policy is SchemaPolicy.FAIL_IF_EXISTS:
+            return [_refused("table-exists", f"{table.name} exists on the target", table.name)]
+        if policy is SchemaPolicy.DROP_AND_RECREATE:
+            return []
+        notes = fit.misfits(read, table, live, self.spec)
+        if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(
+            self._session, qualified(self.schema, table.name)
+        ):
+            notes.append(_refused("table-not-empty", f"{table.name} has rows on the target", table.name))
+        return notes
+
+    def as_found(self, table: TargetTable) -> TargetTable:
+        """The table with its live column types, where it is there and stays."""
+        live = self.live(table.name)
+        return fit.live_columns(table, live) if live is not None else table
+
+    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
+        """Waves of target table names: rows a kept foreign key points at come in an earlier wave.
+
+        Only keys that are on the target now count: those of created tables are added after the data.
+        """
+        names = {table.name for table in tables}
+        needs: dict[str, set[str]] = {}
+        for name in names:
+            live = self.live(name)
+            references = live.references if live is not None else ()
+            needs[name] = {
+                other for schema, other in references if schema == self.schema and other in names
+            } - {name}
+        waves: list[list[str]] = []
+        placed: set[str] = set()
+        while len(placed) < len(names):
+            wave = sorted(name for name in names - placed if needs[name] <= placed)
+            if not wave:
+                circle = sorted(names - placed)
+                message = f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
+                return [*waves, circle], [_refused("fk-cycle", message, circle[0])]
+            waves.append(wave)
+            placed.update(wave)
+        return waves, []
+
+    def references_itself(self, name: str) -> bool:
+        live = self.live(name)
+        return live is not None and (self.schema, name) in live.references
+
+    def encoder(self, read: TableRead, table: TargetTable) -> CopyEncoder:
+        return CopyEncoder(fit.encoders(read, table, self.spec.policies))
+
+    # ------------------------------------------------------------ running
+
+    def claim(self) -> bool:
+        """Own the stream: create the database and schema when absent, raise the epoch. True when an earlier
+        attempt left something."""
+        if self.missing_database:
+            session.create_database(self.connection, self.database)
+            self._session.close()
+            self._session = session.connect(self.connection, self.database)
+            self._extensions = catalog.extensions(self._session)
+            self.missing_database = False
+        found = self._session.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = %s)", (self.schema,)
+        ).fetchone()
+        if not (found and found[0]):
+            try:
+                session.create_schema(self.connection, self.database, self.schema)
+            except EngineError as error:
+                if error.code is not Code.NAME_TAKEN:  # made by another stream meanwhile
+                    raise
+        return self.checkpoints.claim(self._session)
+
+    def journal(self) -> dict[str, TableState]:
+        """What earlier attempts decided and committed; empty before the first `claim`."""
+        if self.missing_database:
+            return {}
+        found = self._session.execute(
+            "SELECT to_regclass(%s) IS NOT NULL", (qualified(self.schema, CHECKPOINT_TABLE),)
+        ).fetchone()
+        if not (found and found[0]):
+            return {}
+        return self.checkpoints.tables(self._session)
+
+    def stream_detail(self) -> Mapping[str, Any]:
+        return self.checkpoints.stream_detail(self._session)
+
+    def put_stream(self, state: Literal["running", "finished"], detail: Mapping[str, Any]) -> None:
+        with self._session.transaction():
+            self.checkpoints.put_stream(self._session, state, detail)
+            self.checkpoints.guard(self._session)
+
+    def is_finished(self) -> bool:
+        return self.checkpoints.is_finished(self._session)
+
+    def prepare(
+        self, database: TargetDatabase, details: Mapping[str, Mapping[str, Any]], log: structure.SqlLog
+    ) -> dict[str, TableState]:
+        """Decide and create. The returned journal holds every table, READY."""
+        structure.decide(
+            self._session,
+            self.checkpoints,
+            database.tables,
+            self.journal(),
+            self.spec.schema_policy,
+            self.spec.write_mode,
+            details,
+            log,
+        )
+        structure.create(self._session, self.checkpoints, database, self.journal(), log)
+        self._live.clear()
+        return self.journal()
+
+    def load_table(self, read: TableRead, table: TargetTable) -> LoadTable:
+        """Where the rows go, by what is on the target now."""
+        live = self.live(table.name)
+        if live is None:
+            raise EngineError(
+                Code.STRUCTURE_MISMATCH, f"{table.name} vanished from the target", table=table.name
+            )
+        names = {column.source: column.name for column in table.columns}
+        return LoadTable(
+            schema=self.schema,
+            name=table.name,
+            columns=tuple(names[column.name] for column in read.columns),
+            write_mode=self.spec.write_mode,
+            primary_key=live.primary_key,
+            disable_triggers=bool(live.triggers) and self.spec.policies.triggers == "disable",
+        )
+
+    def loader(self) -> PostgresLoader:
+        return PostgresLoader(self._open(), self.checkpoints)
+
+    def finisher(self) -> Finisher:
+        return Finisher(self._open(), self.checkpoints)
+
+    def _open(self) -> PgConnection:
+        return session.connect(self.connection, self.database)
+
+    def finishing(
+        self, database: TargetDatabase, journal: Mapping[str, TableState]
+    ) -> dict[Phase, list[Statement]]:
+        return structure.finishing(database, journal)
+
+    def forget(self) -> None:
+        """Remove this stream's checkpoint rows: after the store says FINISHED, or for cleanup."""
+        if not self.missing_database:
+            self.checkpoints.forget(self._session)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+class Finisher:
+    """One session that runs statements after the data, used by one thread."""
+
+    def __init__(self, opened: PgConnection, checkpoints: Checkpoints) -> None:
+        self._session = opened
+        self._checkpoints = checkpoints
+
+    def run(self, statement: Statement, log: structure.SqlLog) -> Note | None:
+        return structure.finish_one(self._session, self._checkpoints, statement, log)
+
+    def cancel(self) -> None:
+        self._session.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _refused(slug: str, message: str, table: str) -> Note:
+    return Note(Severity.REFUSED, slug, message, table=table)

@@ -1,0 +1,295 @@
+"""Config and both catalogs → what will be done. Nothing is written anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.config import SourceConnection, StreamConfig
+from engine.connectors.base import (
+    Chunk,
+    KeyRange,
+    Note,
+    Severity,
+    TableRead,
+    TargetDatabase,
+    TargetTable,
+)
+from engine.connectors.mysql.source import MysqlSource
+from engine.connectors.postgres.checkpoint import TableState
+from engine.connectors.postgres.target import PostgresTarget
+from engine.errors import Code, EngineError
+from engine.schema import Database, Table, TableKind
+
+CHUNK_BYTES = 64 << 20
+COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED)
+
+# Refusals with a code of their own; the others are PLAN_REFUSED.
+_CODES = {
+    "table-exists": Code.TABLE_EXISTS,
+    "table-not-empty": Code.TABLE_NOT_EMPTY,
+    "reserved-name": Code.TABLE_EXISTS,
+    "table-missing": Code.STRUCTURE_MISMATCH,
+    "table-kind": Code.STRUCTURE_MISMATCH,
+    "column-missing": Code.STRUCTURE_MISMATCH,
+    "column-not-given": Code.STRUCTURE_MISMATCH,
+    "column-generated": Code.STRUCTURE_MISMATCH,
+    "enum-labels": Code.STRUCTURE_MISMATCH,
+    "type-mismatch": Code.STRUCTURE_MISMATCH,
+    "source-changed": Code.STRUCTURE_MISMATCH,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    read: TableRead
+    target: TargetTable  # with live column types where the table is on the target and stays
+    chunks: tuple[Chunk, ...]
+    creates: bool
+
+    @property
+    def source(self) -> Table:
+        return self.read.table
+
+    def journal_detail(self) -> dict[str, Any]:
+        """What a later attempt needs to go on: the same chunks of a table of the same shape."""
+        return {
+            "source": self.source.name,
+            "shape": shape_of(self.read),
+            "chunks": [
+                {
+                    "bounds": chunk.bounds.to_json() if chunk.bounds else None,
+                    "rows": chunk.estimated_rows,
+                    "bytes": chunk.estimated_bytes,
+                }
+                for chunk in self.chunks
+            ],
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        types = {column.source: column for column in self.target.columns}
+        return {
+            "source": {"schema": self.source.schema, "table": self.source.name},
+            "target": {"schema": self.target.schema, "table": self.target.name},
+            "creates": self.creates,
+            "estimatedRows": self.source.estimated_rows,
+            "estimatedBytes": self.source.estimated_bytes,
+            "chunks": len(self.chunks),
+            "columns": [
+                {
+                    "source": column.name,
+                    "sourceType": column.native_type,
+                    "target": types[column.name].name,
+                    "targetType": types[column.name].type,
+                    "generated": not types[column.name].loaded,
+                    "conversion": types[column.name].conversion,
+                }
+                for column in self.source.columns
+                if column.name in types
+            ],
+            "statements": [
+                {"phase": statement.phase.value, "sql": statement.sql}
+                for statement in self.target.statements
+                if self.creates
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    source_database: str
+    source_server: str
+    target_database: str
+    target_server: str
+    database: TargetDatabase
+    tables: tuple[TablePlan, ...]
+    waves: tuple[tuple[str, ...], ...]  # target table names, in load order
+    notes: tuple[Note, ...]
+
+    @property
+    def refusals(self) -> list[Note]:
+        return [note for note in self.notes if note.severity is Severity.REFUSED]
+
+    def require_executable(self) -> None:
+        """Raise for the first refusal; `details.notes` has all of them."""
+        refusals = self.refusals
+        if refusals:
+            first = refusals[0]
+            raise EngineError(
+                _CODES.get(first.slug, Code.PLAN_REFUSED),
+                first.message + (f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else ""),
+                table=first.table,
+                column=first.column,
+                notes=[note.as_dict() for note in refusals[:100]],
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "executable": not self.refusals,
+            "source": {"server": self.source_server, "database": self.source_database},
+            "target": {
+                "server": self.target_server,
+                "database": self.target_database,
+                "schema": self.database.schema,
+            },
+            "tables": [table.to_json() for table in self.tables],
+            "statements": [
+                {"phase": statement.phase.value, "sql": statement.sql}
+                for statement in self.database.statements
+            ],
+            "estimatedRows": sum(table.source.estimated_rows for table in self.tables),
+            "estimatedBytes": sum(table.source.estimated_bytes for table in self.tables),
+            "chunks": sum(len(table.chunks) for table in self.tables),
+            "notes": [note.as_dict() for note in self.notes],
+        }
+
+
+def make_plan(
+    source: MysqlSource,
+    target: PostgresTarget,
+    config: StreamConfig,
+    journal: Mapping[str, TableState],
+    workers: int,
+) -> Plan:
+    """Plan a bounded load. `journal` is what earlier attempts of this stream decided: those tables keep their
+    chunks and are not asked again whether they may exist."""
+    mapped = _map(source, target, config)
+    notes = [*mapped.notes]
+    tables: list[TablePlan] = []
+    for table in mapped.tables:
+        table_plan, more = _plan_table(source, target, config, table, journal.get(table.name), workers)
+        tables.append(table_plan)
+        notes += [*table.notes, *more]
+    kept = [plan.target for plan in tables if not plan.creates]
+    waves, cycles = target.load_order([plan.target for plan in tables])
+    if kept:
+        notes += cycles
+    names = {plan.target.name: plan.target for plan in tables}
+    return Plan(
+        source_database=source.database,
+        source_server=f"{source.info.flavor} {source.info.version}",
+        target_database=target.database,
+        target_server=f"PostgreSQL {target.info.version}",
+        database=replace(mapped, tables=tuple(names[table.name] for table in mapped.tables)),
+        tables=tuple(tables),
+        waves=tuple(tuple(wave) for wave in waves),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def make_pairs(
+    source: MysqlSource, target: PostgresTarget, config: StreamConfig
+) -> list[tuple[TableRead, TargetTable]]:
+    """How each table is read and where its rows are on the target now: what `verify` compares."""
+    mapped = _map(source, target, config)
+    return [(_read(source, target, config, table)[0], target.as_found(table)) for table in mapped.tables]
+
+
+def _map(source: MysqlSource, target: PostgresTarget, config: StreamConfig) -> TargetDatabase:
+    database = select_tables(source, config.source.connections[0])
+    facts = {table.name: source.facts(table, target.spec.policies) for table in database.tables}
+    return target.map(database, facts)
+
+
+def select_tables(source: MysqlSource, part: SourceConnection) -> Database:
+    """The catalog cut down to the tables of the stream; UNKNOWN_TABLE names one that is not there."""
+    wanted = [table.name for table in part.tables]
+    database = source.catalog(source.database, wanted or None)
+    present = {table.name for table in database.tables if table.kind in COPIED_KINDS}
+    missing = [name for name in wanted or part.exclude if name not in present]
+    if missing:
+        raise EngineError(
+            Code.UNKNOWN_TABLE,
+            f"there is no table {missing[0]} in {source.database}",
+            tables=missing,
+            database=source.database,
+        )
+    excluded = set(part.exclude)
+    return replace(
+        database,
+        tables=tuple(
+            table
+            for table in database.tables
+            if table.kind in COPIED_KINDS and table.name not in excluded
+        ),
+    )
+
+
+def _plan_table(
+    source: MysqlSource,
+    target: PostgresTarget,
+    config: StreamConfig,
+    table: TargetTable,
+    state: TableState | None,
+    workers: int,
+) -> tuple[TablePlan, list[Note]]:
+    read, read_notes = _read(source, target, config, table)
+    notes = [*read_notes]
+    if state is not None:
+        # Decided by an earlier attempt: the policy is not asked again, the shape must be the same.
+        if state.detail["shape"] != shape_of(read):
+            notes.append(
+                Note(
+                    Severity.REFUSED,
+                    "source-changed",
+                    f"the structure of {table.source.name} changed on the source since the stream began",
+                    table=table.name,
+                )
+            )
+        chunks = chunks_from(state)
+        creates = bool(state.detail["created"]) and target.live(table.name) is None
+        return TablePlan(read, target.as_found(table), chunks, creates), notes
+    notes += target.check(read, table)
+    creates = target.live(table.name) is None or target.spec.schema_policy.value == "drop_and_recreate"
+    refused = any(note.severity is Severity.REFUSED for note in notes)
+    found = table if creates else target.as_found(table)
+    chunks = () if refused or target.spec.skip_data else _chunks(source, target, read, table, workers)
+    return TablePlan(read, found, chunks, creates), notes
+
+
+def _read(
+    source: MysqlSource, target: PostgresTarget, config: StreamConfig, table: TargetTable
+) -> tuple[TableRead, tuple[Note, ...]]:
+    plain = frozenset(
+        column.name
+        for column in table.source.columns
+        if column.generated is not None
+        and any(mapped.loaded for mapped in table.columns if mapped.source == column.name)
+    )
+    return source.plan_read(
+        table.source,
+        target.spec.policies,
+        plain_generated=plain,
+        max_rows=config.source.options.data_bundle_size,
+    )
+
+
+def _chunks(
+    source: MysqlSource, target: PostgresTarget, read: TableRead, table: TargetTable, workers: int
+) -> tuple[Chunk, ...]:
+    if target.references_itself(table.name):
+        # A kept key of the table to itself is checked when a chunk commits: all rows must be in one.
+        return (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)
+    return source.chunks(read, CHUNK_BYTES, workers)
+
+
+def chunks_from(state: TableState) -> tuple[Chunk, ...]:
+    return tuple(
+        Chunk(
+            number,
+            KeyRange.from_json(chunk["bounds"]) if chunk["bounds"] else None,
+            chunk["rows"],
+            chunk["bytes"],
+        )
+        for number, chunk in enumerate(state.detail["chunks"])
+    )
+
+
+def shape_of(read: TableRead) -> str:
+    """A digest of what is read and in which order: equal shapes give equal batches."""
+    parts = [f"{column.name}\0{column.source.native_type}\0{column.expression}" for column in read.columns]
+    return hashlib.sha256("\1".join([*parts, *read.key]).encode()).hexdigest()[:32]
+
+

@@ -1,0 +1,296 @@
+"""One execution of a bounded stream, from plan to finished; what the worker process calls."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+from engine.connectors.base import Note, Phase, Severity, SnapshotReader, Statement, TableRead, TargetTable
+from engine.connectors.mysql.source import MysqlSource
+from engine.connectors.postgres.checkpoint import TableState
+from engine.connectors.postgres.target import PostgresTarget
+from engine.errors import Code, EngineError
+from engine.failpoints import fail_point
+from engine.streams.ends import open_source, open_target, source_of, target_of
+from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
+from engine.streams.lifecycle import Status
+from engine.streams.plan import Plan, TablePlan, chunks_from, make_plan, make_pairs
+from engine.streams.snapshot import DataPhase, Reader, Task, Totals
+from engine.streams.verify import verify_tables
+
+
+def plan_stream(job: StreamJob) -> dict[str, Any]:
+    """A dry run: `Plan.to_json`. Reads both catalogs, writes nothing."""
+    with closing(open_source(job)) as source, closing(open_target(job)) as target:
+        return make_plan(source, target, job.config, target.journal(), workers_of(job)).to_json()
+
+
+def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
+    """Run or resume a stream to its end, a pause, a stop or a failure. Raises nothing."""
+    run = _Run(job, control, report)
+    try:
+        run.execute()
+        status = Status.FINISHED
+        error = None
+    except Interrupted as interrupted:
+        status = Status.PAUSED if interrupted.reason == "pause" else Status.STOPPED
+        error = None
+    except EngineError as failure:
+        status, error = Status.FAILED, failure.as_dict()
+        report.log("error", failure.message, "error", code=failure.code.value)
+    except Exception as failure:
+        traceback.print_exc()
+        status = Status.FAILED
+        error = EngineError(
+            Code.INTERNAL_ERROR, f"an unexpected {type(failure).__name__} ended the stream; see the worker's log"
+        ).as_dict()
+        report.log("error", str(error["error"]), "error", code=Code.INTERNAL_ERROR.value)
+    return Outcome(status, run.rows, run.bytes, error, [note.as_dict() for note in run.notes])
+
+
+def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str, Any]:
+    """Compare both sides of a stream: `{equal, tables: [TableVerdict.as_dict()], seconds}`."""
+    began = time.monotonic()
+    spec = job.config.target.spec.db
+    assert spec is not None
+    with closing(open_source(job)) as source, closing(open_target(job)) as target:
+        pairs = make_pairs(source, target, job.config)
+        verdicts = verify_tables(
+            source_of(job)[0],
+            source.database,
+            target_of(job),
+            target.database,
+            pairs,
+            spec.policies,
+            spec.write_mode,
+            control,
+            report,
+        )
+    seconds = time.monotonic() - began
+    report.phase("verify", seconds)
+    return {
+        "equal": all(verdict.equal for verdict in verdicts),
+        "tables": [verdict.as_dict() for verdict in verdicts],
+        "seconds": round(seconds, 3),
+    }
+
+
+def forget_stream(job: StreamJob) -> None:
+    """Drop the checkpoint rows: once the store says FINISHED, or when a stream is given up for good."""
+    with closing(open_target(job)) as target:
+        target.forget()
+
+
+def workers_of(job: StreamJob) -> int:
+    return job.config.source.options.workers or os.cpu_count() or 1
+
+
+class _Run:
+    def __init__(self, job: StreamJob, control: Control, report: Report) -> None:
+        self.job = job
+        self.control = control
+        self.report = report
+        self.workers = workers_of(job)
+        self.rows = 0
+        self.bytes = 0
+        self.notes: list[Note] = []
+
+    def execute(self) -> None:
+        self.report.stage(1)
+        with closing(open_source(self.job)) as source, closing(open_target(self.job)) as target:
+            with self._phase("plan"):
+                plan = make_plan(source, target, self.job.config, target.journal(), self.workers)
+                self.report.plan(plan.to_json())
+                self._note(plan.notes)
+                plan.require_executable()
+            self.control.check()
+            with self._phase("structure"):
+                journal = self._structure(source, target, plan)
+            if target.is_finished():
+                return
+            self.control.check()
+            with self._phase("data"):
+                self._data(source, target, plan, journal)
+            with self._phase("indexes"):
+                self._finish(target, plan, journal)
+            target.put_stream("finished", {})
+            fail_point("after_finished")
+            self.report.stage(5)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.report.phase(name, time.monotonic() - began)
+
+    def _note(self, notes: Sequence[Note]) -> None:
+        self.notes += notes
+        for note in notes:
+            level = "info" if note.severity is Severity.INFO else "warning"
+            self.report.log(level, note.message, "table_metadata", **note.as_dict())
+
+    def _sql(self, statement: str, purpose: str) -> None:
+        self.report.sql({"query": statement, "purpose": purpose})
+
+    # ------------------------------------------------------------ structure
+
+    def _structure(
+        self, source: MysqlSource, target: PostgresTarget, plan: Plan
+    ) -> dict[str, TableState]:
+        self.report.stage(2)
+        earlier = target.claim()
+        details = {table.target.name: table.journal_detail() for table in plan.tables}
+        journal = target.prepare(plan.database, details, self._sql)
+        self._source_position(source, target, earlier)
+        for table in plan.tables:
+            done = journal[table.target.name].chunks.values()
+            rows, bytes_ = sum(r for r, _ in done), sum(b for _, b in done)
+            self.rows += rows
+            self.bytes += bytes_
+            self.report.table(
+                table.target.schema,
+                table.target.name,
+                status="READY",
+                phase="structure",
+                estimatedRows=table.source.estimated_rows,
+                estimatedBytes=table.source.estimated_bytes,
+                rows=rows,
+                bytes=bytes_,
+            )
+        return journal
+
+    def _source_position(self, source: MysqlSource, target: PostgresTarget, earlier: bool) -> None:
+        """Remember where the source's log stood; after a pause or crash say whether it has moved since."""
+        position = source.position()
+        before = target.stream_detail().get("sourcePosition") if earlier else None
+        if before is None:
+            target.put_stream("running", {"sourcePosition": position})
+        elif position is None or position != before:
+            moved = "cannot be told" if position is None else f"moved from {before} to {position}"
+            self._note(
+                [
+                    Note(
+                        Severity.WARNING,
+                        "source-moved",
+                        f"the stream goes on from a new picture of the source: its log position {moved}, so rows"
+                        " written in between are seen in some chunks and not in others",
+                    )
+                ]
+            )
+
+    # ------------------------------------------------------------ data
+
+    def _data(
+        self,
+        source: MysqlSource,
+        target: PostgresTarget,
+        plan: Plan,
+        journal: Mapping[str, TableState],
+    ) -> None:
+        if target.spec.skip_data:
+            return
+        self.report.stage(3)
+        waves = self._tasks(target, plan, journal)
+        count = min(self.workers, max((len(wave) for wave in waves), default=0))
+        prefer: Reader = "connectorx" if self.job.config.source.options.reader == "connectorx" else "native"
+        with _Picture(source, count, self._note) as picture:
+            phase = DataPhase(target, picture.reader, self.workers, prefer, self.control, self.report)
+            try:
+                phase.run(waves)
+            finally:
+                self._count(phase.totals)
+        if picture.broken:
+            self._note(
+                [
+                    Note(
+                        Severity.WARNING,
+                        "picture-lost",
+                        "a connection to the source was lost and opened again: the rows after it come from a newer"
+                        " picture of the source",
+                    )
+                ]
+            )
+
+    def _tasks(
+        self, target: PostgresTarget, plan: Plan, journal: Mapping[str, TableState]
+    ) -> list[list[Task]]:
+        by_name = {table.target.name: table for table in plan.tables}
+        waves = []
+        for names in plan.waves:
+            tasks: list[Task] = []
+            for name in names:
+                tasks += self._tasks_of(target, by_name[name], journal[name])
+            # The largest first, so that the last worker does not end alone.
+            tasks.sort(key=lambda task: (-task.plan.source.estimated_bytes, task.load.name, task.chunk.number))
+            waves.append(tasks)
+        return waves
+
+    def _tasks_of(self, target: PostgresTarget, table: TablePlan, state: TableState) -> list[Task]:
+        table_plan = TablePlan(table.read, target.as_found(table.target), table.chunks, table.creates)
+        load = target.load_table(table.read, table.target)
+        left = [chunk for chunk in chunks_from(state) if chunk.number not in state.chunks]
+        if not left:
+            self.report.table(table.target.schema, table.target.name, phase="indexes")
+        return [Task(table_plan, load, chunk) for chunk in left]
+
+    def _count(self, totals: Totals) -> None:
+        self.rows += totals.rows
+        self.bytes += totals.bytes
+        self._note(
+            [
+                Note(
+                    Severity.WARNING,
+                    "values-converted",
+                    f"{table}.{column}: {count} values changed by policy {policy}",
+                    table=table,
+                    column=column,
+                    policy=policy,
+                    count=count,
+                )
+                for (table, column, policy), count in sorted(totals.counters.items())
+            ]
+        )
+
+    # ------------------------------------------------------------ after the data
+
+    def _finish(self, target: PostgresTarget, plan: Plan, journal: Mapping[str, TableState]) -> None:
+        for phase, statements in target.finishing(plan.database, journal).items():
+            self.control.check()
+            self._finish_phase(target, phase, statements)
+        for table in plan.tables:
+            self.report.table(table.target.schema, table.target.name, status="FINISHED", phase="done")
+
+    def _finish_phase(
+        self, target: PostgresTarget, phase: Phase, statements: Sequence[Statement]
+    ) -> None:
+        """All statements of one phase, several tables at a time; those of one table in turn, since they wait
+        for each other's lock anyway."""
+        by_table: dict[str | None, list[Statement]] = {}
+        for statement in statements:
+            by_table.setdefault(statement.table, []).append(statement)
+        if not by_table:
+            return
+        # A foreign key locks both tables, in an order the server chooses: one at a time cannot deadlock.
+        count = 1 if phase in (Phase.FOREIGN_KEY, Phase.SEQUENCE) else min(self.workers, len(by_table))
+        groups: list[list[list[Statement]]] = [[] for _ in range(count)]
+        for number, group in enumerate(by_table.values()):
+            groups[number % count].append(group)
+        with ThreadPoolExecutor(count, thread_name_prefix="finish") as pool:
+            for notes in pool.map(lambda share: self._finish_share(target, share), groups):
+                self._note(notes)
+
+    def _finish_share(self, target: PostgresTarget, share: Sequence[Sequence[Statement]]) -> list[Note]:
+        notes = []
+        with closing(target.finisher()) as finisher:
+            for group in share:
+                for statement in group:
+                    self.control.check()
+                    note = finisher.run(statement, self._sql)
+                    if note is not None:
+                        notes.append(note)
+        return notes

@@ -1,0 +1,372 @@
+"""The data phase: chunks are read, encoded and loaded by a few workers, each chunk committed exactly once.
+
+A worker is two threads, one reading batches from the source, one encoding and loading them, with a queue of
+bounded bytes between. What a chunk did is durable together with its checkpoint row, so a chunk can be tried
+again whenever it is not known to be committed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+import tenacity
+
+from engine.connectors.base import Chunk, LoadResult, SnapshotReader, TableRead
+from engine.connectors.postgres.loader import LoadTable, PostgresLoader
+from engine.connectors.postgres.target import PostgresTarget
+from engine.errors import Code, EngineError
+from engine.failpoints import fail_point
+from engine.streams.bytequeue import ByteQueue, Closed
+from engine.streams.job import Control, Interrupted, Report
+from engine.streams.plan import TablePlan
+from ext.pgcopy import CopyEncoder
+from ext.rowerror import RowError
+
+QUEUE_BYTES = 24 << 20  # held between the two threads of one worker
+DRAIN_SECONDS = 5.0  # how long a pause lets the chunks under way come to their end
+ATTEMPTS = 6  # at one chunk, when a connection is lost
+
+Reader = Literal["native", "connectorx"]
+ReaderFactory = Callable[[Reader], SnapshotReader]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    plan: TablePlan
+    load: LoadTable
+    chunk: Chunk
+
+
+@dataclass(slots=True)
+class Totals:
+    """What one data phase did: counters are (table, column, policy) → values."""
+
+    rows: int = 0
+    bytes: int = 0
+    counters: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    reconnects: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, table: str, result: LoadResult) -> None:
+        with self._lock:
+            self.rows += result.rows
+            self.bytes += result.bytes
+            for (column, policy), count in result.counters.items():
+                key = (table, column, policy)
+                self.counters[key] = self.counters.get(key, 0) + count
+
+    def reconnected(self) -> None:
+        with self._lock:
+            self.reconnects += 1
+
+
+class DataPhase:
+    """Runs tasks wave by wave over `workers`. `readers` gives a reader of the run's picture of the source."""
+
+    def __init__(
+        self,
+        target: PostgresTarget,
+        readers: ReaderFactory,
+        workers: int,
+        prefer: Reader,
+        control: Control,
+        report: Report,
+    ) -> None:
+        self._target = target
+        self._readers = readers
+        self._workers = workers
+        self._prefer: Reader = prefer
+        self._control = control
+        self._report = report
+        self._stop = threading.Event()
+        self.totals = Totals()
+
+    def run(self, waves: Sequence[Sequence[Task]]) -> Totals:
+        """Raises what the first failing worker raised, or Interrupted; then every worker has ended and every
+        connection is closed."""
+        for tasks in waves:
+            if tasks:
+                self._run_wave(deque(tasks))
+        return self.totals
+
+    def _run_wave(self, tasks: deque[Task]) -> None:
+        left = _Remaining(tasks, self._report)
+        count = min(self._workers, len(tasks))
+        workers = [
+            _Worker(self._target, self._readers, self._prefer, self._control, self._report, self._stop, self.totals)
+            for _ in range(count)
+        ]
+        with ThreadPoolExecutor(count, thread_name_prefix="load") as pool:
+            futures: list[Future[None]] = [pool.submit(worker.work, tasks, left) for worker in workers]
+            done, pending = wait(futures, return_when=FIRST_EXCEPTION)
+            if pending:
+                self._stop.set()
+                for worker in workers:
+                    worker.cancel()
+        failures = [error for future in done | pending if (error := future.exception()) is not None]
+        # A worker stopped because of another's failure says Closed: the cause is the other one.
+        for failure in sorted(failures, key=lambda error: isinstance(error, Closed | Interrupted)):
+            raise failure
+
+
+class _Remaining:
+    """Chunks left per table, so that a table is reported finished when its last chunk is."""
+
+    def __init__(self, tasks: deque[Task], report: Report) -> None:
+        self._report = report
+        self._left: dict[str, int] = {}
+        self._lock = threading.Lock()
+        for task in tasks:
+            self._left[task.load.name] = self._left.get(task.load.name, 0) + 1
+
+    def one_done(self, task: Task) -> None:
+        with self._lock:
+            self._left[task.load.name] -= 1
+            last = self._left[task.load.name] == 0
+        if last:
+            self._report.table(task.load.schema, task.load.name, phase="indexes")
+
+
+class _Worker:
+    def __init__(
+        self,
+        target: PostgresTarget,
+        readers: ReaderFactory,
+        prefer: Reader,
+        control: Control,
+        report: Report,
+        stop: threading.Event,
+        totals: Totals,
+    ) -> None:
+        self._target = target
+        self._readers = readers
+        self._prefer: Reader = prefer
+        self._control = control
+        self._report = report
+        self._stop = stop
+        self._totals = totals
+        self._loader: PostgresLoader | None = None
+        self._open: dict[Reader, SnapshotReader] = {}
+        self._deadline: float | None = None
+
+    def work(self, tasks: deque[Task], left: _Remaining) -> None:
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
+                encoder: CopyEncoder | None = None
+                current: TablePlan | None = None
+                while not self._stop.is_set():
+                    self._control.check()
+                    try:
+                        task = tasks.popleft()
+                    except IndexError:
+                        return
+                    if current is not task.plan or encoder is None:
+                        encoder = self._target.encoder(task.plan.read, task.plan.target)
+                        current = task.plan
+                        self._report.table(task.load.schema, task.load.name, status="RUNNING", phase="data")
+                    self._one(task, encoder, reading)
+                    left.one_done(task)
+        finally:
+            self._close()
+
+    def cancel(self) -> None:
+        """From another thread: nobody waits for this work any more."""
+        for closing in (*self._open.values(), self._loader):
+            if closing is not None:
+                try:
+                    closing.cancel()
+                except Exception as error:
+                    self._report.log("debug", f"cancelling failed: {type(error).__name__}")
+
+    def _close(self) -> None:
+        for reader in self._open.values():
+            reader.close()
+        if self._loader is not None:
+            self._loader.close()
+        self._open.clear()
+        self._loader = None
+
+    # ------------------------------------------------------------ one chunk
+
+    def _one(self, task: Task, encoder: CopyEncoder, reading: ThreadPoolExecutor) -> None:
+        """Load one chunk, trying again when a connection is lost; each try first asks whether the last one's
+        COMMIT got through."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_loss),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_exponential_jitter(initial=0.5, max=15),
+            sleep=self._control.wait,
+            before_sleep=lambda state: self._lost(task, state),
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                if self._stop.is_set():
+                    raise Closed
+                loader = self._ready_loader()
+                if attempt.retry_state.attempt_number > 1:
+                    done = loader.committed(task.load.name, task.chunk.number)
+                    if done is not None:
+                        self._totals.add(task.load.name, LoadResult(*done))
+                        return
+                self._attempt(task, encoder, loader, reading)
+
+    def _ready_loader(self) -> PostgresLoader:
+        if self._loader is None:
+            self._loader = self._target.loader()
+        return self._loader
+
+    def _lost(self, task: Task, state: tenacity.RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome else None
+        message = failure.message if isinstance(failure, EngineError) else str(failure)
+        self._report.log(
+            "warning", f"{task.load.name}: {message}; trying again ({state.attempt_number} of {ATTEMPTS - 1})"
+        )
+        self._totals.reconnected()
+        self._close()
+
+    def _attempt(
+        self, task: Task, encoder: CopyEncoder, loader: PostgresLoader, reading: ThreadPoolExecutor
+    ) -> None:
+        kind = self._kind(task.plan.read)
+        try:
+            self._transfer(task, encoder, loader, reading, kind)
+        except EngineError as error:
+            if kind == "native" or error.code in (Code.CONNECTION_LOST, Code.EPOCH_SUPERSEDED):
+                raise
+            # What ConnectorX cannot carry, our own reader reads, or names the row it cannot.
+            self._report.log("debug", f"{task.load.name}: read again by our own reader: {error.message}")
+            self._transfer(task, encoder, loader, reading, "native")
+
+    def _kind(self, read: TableRead) -> Reader:
+        able = all(column.connectorx is not None for column in read.columns)
+        return "connectorx" if self._prefer == "connectorx" and able else "native"
+
+    def _transfer(
+        self,
+        task: Task,
+        encoder: CopyEncoder,
+        loader: PostgresLoader,
+        reading: ThreadPoolExecutor,
+        kind: Reader,
+    ) -> None:
+        reader = self._open.get(kind)
+        if reader is None:
+            reader = self._open[kind] = self._readers(kind)
+        queue = ByteQueue(QUEUE_BYTES)
+        sent = [0, 0]
+        seen = dict(encoder.counters), dict(reader.counters)
+        producer = reading.submit(_produce, reader, task, queue)
+        try:
+            result = loader.load(task.load, task.chunk.number, self._encoded(task, encoder, queue, sent))
+        except BaseException:
+            self._report.progress(task.load.schema, task.load.name, -sent[0], -sent[1])
+            queue.abandon()
+            if not producer.done():
+                reader.cancel()
+            raise
+        finally:
+            queue.abandon()
+            wait([producer])
+        result.counters = _increase(seen[0], encoder.counters)
+        for key, count in _increase(seen[1], reader.counters).items():
+            result.counters[key] = result.counters.get(key, 0) + count
+        self._totals.add(task.load.name, result)
+
+    def _encoded(
+        self, task: Task, encoder: CopyEncoder, queue: ByteQueue, sent: list[int]
+    ) -> Iterator[tuple[memoryview, int]]:
+        for batch in queue:
+            self._check()
+            try:
+                data = encoder.encode(batch)
+            except RowError as error:
+                raise rejected(task.plan, batch, error) from error
+            yield data, batch.num_rows
+            sent[0] += batch.num_rows
+            sent[1] += len(data)
+            self._report.progress(task.load.schema, task.load.name, batch.num_rows, len(data))
+            fail_point("during_chunk")
+
+    def _check(self) -> None:
+        """A pause lets the chunk end when that is soon; a failure elsewhere does not."""
+        if self._stop.is_set():
+            raise Closed
+        if self._control.requested:
+            now = time.monotonic()
+            if self._deadline is None:
+                self._deadline = now + DRAIN_SECONDS
+            if now > self._deadline:
+                self._control.check()
+
+
+def _produce(reader: SnapshotReader, task: Task, queue: ByteQueue) -> None:
+    try:
+        with closing(reader.read(task.plan.read, task.chunk.bounds)) as batches:
+            for batch in batches:
+                queue.put(batch)
+    except Closed:
+        return
+    except BaseException as error:
+        queue.end(error)
+    else:
+        queue.end()
+
+
+def _increase(
+    before: Mapping[tuple[str, str], int], after: Mapping[tuple[str, str], int]
+) -> dict[tuple[str, str], int]:
+    return {key: count - before.get(key, 0) for key, count in after.items() if count != before.get(key, 0)}
+
+
+def _is_loss(error: BaseException) -> bool:
+    return isinstance(error, EngineError) and error.code in (Code.CONNECTION_LOST, Code.CONNECTION_FAILED)
+
+
+# ---------------------------------------------------------------- naming the row
+
+_ADVICE = {
+    "nul-byte": "set policies.nulByte to strip, replace or bytea",
+    "invalid-utf8": "set policies.invalidText to replace or bytea",
+    "not-boolean": "leave policies.tinyint1 at smallint",
+    "bad-json": "set policies.json to json or text",
+    "unknown-label": "the column holds a value that is none of its labels",
+}
+
+
+def rejected(plan: TablePlan, batch: pa.RecordBatch, error: RowError) -> EngineError:
+    """The value that cannot go: table, column, key of the row and the value itself."""
+    column = plan.read.columns[error.column].name
+    key = row_key(plan.read, batch, error.row)
+    where = ", ".join(f"{name}={value!r}" for name, value in key.items()) or f"row {error.row} of the batch"
+    advice = _ADVICE.get(error.reason)
+    return EngineError(
+        Code.VALUE_NOT_REPRESENTABLE,
+        f"{plan.source.name}.{column} at {where}: {error.value!r} cannot be stored ({error.reason})"
+        + (f"; {advice}" if advice else ""),
+        table=plan.source.name,
+        column=column,
+        key=key,
+        value=error.value,
+        reason=error.reason,
+        hint=advice,
+    )
+
+
+def row_key(read: TableRead, batch: pa.RecordBatch, row: int) -> dict[str, str]:
+    """The key columns of a row as text; empty for a table without a key."""
+    names = set(batch.schema.names)
+    return {name: _text(batch.column(name)[row]) for name in read.key if name in names}
+
+
+def _text(value: pa.Scalar) -> str:
+    plain = value.as_py()
+    return plain.hex() if isinstance(plain, bytes) else str(plain)
