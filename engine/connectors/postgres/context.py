@@ -1,0 +1,111 @@
+"""What is known while one database is mapped: the options, and each table as it takes shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.config import Policies, StructureOptions
+from engine.connectors.base import Note, Severity, Statement
+from engine.connectors.postgres.keys import ColumnFacts, Facts, Ref, Shared, column_facts
+from engine.connectors.postgres.names import Names, Namespace
+from engine.connectors.postgres.types import ColumnType, Remark
+from engine.schema import Column, Database, Table
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How a database is mapped.
+
+    rename: "schema.table" or "schema.table.column" of the source → new name.
+    server_version: of the target, as server_version_num, e.g. 150018.
+    extensions: those installed in the target database (postgis, citext); extension_schemas: where, when not in
+    public. facts: what a scan said, by source table. key_first: primary keys before the rows (upsert).
+    """
+
+    schema: str
+    policies: Policies = field(default_factory=Policies)
+    structure: StructureOptions = field(default_factory=StructureOptions)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    server_version: int = 150000
+    extensions: frozenset[str] = frozenset()
+    extension_schemas: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    key_first: bool = False
+
+
+@dataclass(slots=True)
+class MappedColumn:
+    """A column on its way: what it was and what it becomes. `generated` is the translated expression of a
+    column the target computes itself."""
+
+    source: Column
+    name: str
+    type: ColumnType
+    shared: Shared
+    facts: ColumnFacts | None
+    nullable: bool
+    default: str | None = None
+    generated: str | None = None
+    identity: str | None = None  # name of its own sequence
+    in_key: bool = False
+
+
+@dataclass(slots=True)
+class MappedTable:
+    source: Table
+    schema: str
+    name: str
+    columns: dict[str, MappedColumn] = field(default_factory=dict)  # by source name
+    constraints: Namespace = field(default_factory=Namespace)
+    statements: list[Statement] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    primary_key: tuple[str, ...] = ()  # source columns of a primary key that is made
+    unique: list[tuple[str, ...]] = field(default_factory=list)  # source columns of unique keys that are made
+
+    def find(self, name: str | None) -> MappedColumn | None:
+        """The column meant by a reference of the source; names of columns have no case there."""
+        if name is None:
+            return None
+        if name in self.columns:
+            return self.columns[name]
+        alike = [column for known, column in self.columns.items() if known.casefold() == name.casefold()]
+        return alike[0] if len(alike) == 1 else None
+
+    def note(
+        self,
+        severity: Severity,
+        slug: str,
+        message: str,
+        column: str | None = None,
+        policy: str | None = None,
+        count: int | None = None,
+    ) -> None:
+        self.notes.append(Note(severity, slug, message, self.source.name, column, policy, count))
+
+    def warn(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
+        self.note(Severity.WARNING, slug, message, column, policy)
+
+    def inform(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
+        self.note(Severity.INFO, slug, message, column, policy)
+
+    def remark(self, column: str, remark: Remark) -> None:
+        self.note(remark.severity, remark.slug, remark.message, column, remark.policy, remark.count)
+
+
+@dataclass(slots=True)
+class MappedDatabase:
+    source: Database
+    options: MapOptions
+    names: Names
+    tables: dict[str, MappedTable] = field(default_factory=dict)  # by source name
+    enum_names: dict[Ref, str] = field(default_factory=dict)
+    statements: list[Statement] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    @property
+    def schema(self) -> str:
+        return self.options.schema
+
+    def facts(self, table: str, column: str) -> ColumnFacts | None:
+        return column_facts(self.options.facts, (table, column))
