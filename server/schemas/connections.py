@@ -1,0 +1,111 @@
+"""Connections as they are answered, and the forms in which they are sent."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, RootModel
+
+from engine.config import Connection, ConnectionType, Identifier, Model, Name, Port, Secret, Tls
+from server.schemas.common import ConnectionId, Total, View
+
+Masked = Annotated[str, Field(description="A secret, if one is stored", examples=["********"])]
+
+
+class FlatConnection(Model):
+    """A database connection with its coordinates at the top level; stored as `spec.database`."""
+
+    name: Name
+    type: Literal[ConnectionType.MYSQL, ConnectionType.MARIADB, ConnectionType.POSTGRESQL]
+    alias: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] | None = None
+    ssl: Tls = Tls()
+    host: Annotated[str, Field(min_length=1, max_length=255)]
+    port: Port
+    username: Annotated[str, Field(min_length=1, max_length=128)]
+    password: Secret
+    database: Identifier | None = None
+    default_database: Identifier | None = None
+
+
+class ConnectionBody(RootModel[Connection | FlatConnection]):
+    """A connection to save or test. A password, key or token of `********` keeps the stored one on PUT."""
+
+
+class SchemaInfo(View):
+    name: str
+    is_system: bool
+
+
+class DatabaseInfo(View):
+    name: str
+    is_system: bool
+    schemas: list[SchemaInfo]
+
+
+class TlsView(View):
+    model_config = ConfigDict(alias_generator=None)
+
+    mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: Masked | None = None
+
+
+class DatabaseSpecView(View):
+    host: str
+    port: int
+    username: str
+    password: Masked
+    database: str | None = None
+
+
+class ConnectionSpecView(View):
+    """Exactly one of these."""
+
+    database: DatabaseSpecView | None = None
+    files: dict[str, Any] | None = None
+    s3: dict[str, Any] | None = None
+    duckdb: dict[str, Any] | None = None
+
+
+class ConnectionView(View):
+    """A saved connection. Secrets read `********`."""
+
+    id: ConnectionId
+    name: str
+    type: ConnectionType
+    created: Annotated[int, Field(description="Seconds since the epoch")]
+    status: str
+    alias: str | None = None
+    ssl: TlsView
+    spec: ConnectionSpecView
+    databases_info: list[DatabaseInfo]
+
+
+class ConnectionList(View):
+    items: list[ConnectionView]
+    total: Annotated[Total, Field(description="All that are saved")]
+    filtered: Annotated[Total, Field(description="Those that match the search")]
+    search: str | None = None
+    matched_paths: dict[str, Any] | list[Any] | None = None
+    database_search_coverage: dict[str, Any] | None = None
+
+
+class ConnectionCreated(View):
+    id: ConnectionId
+    created: Annotated[int, Field(description="Seconds since the epoch")]
+
+
+class Ping(View):
+    """The server answered."""
+
+    ping: Literal["ok"]
+    server_version: str | None = None
+
+
+class NewName(Model):
+    name: Identifier
+
+
+class DatabaseCreated(View):
+    name: str

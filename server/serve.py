@@ -1,0 +1,152 @@
+"""The server process: an engine, the application over it, and uvicorn in front."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+import uvicorn
+
+from engine.errors import Code, EngineError
+from server.app import BASE, ApiApplication, create_app
+
+if TYPE_CHECKING:
+    from engine.api import Engine
+
+KEY_VARIABLE = "DBSTREAMS_API_KEY"
+GRACE_SECONDS = 10
+
+
+class ApiServer(uvicorn.Server):
+    """uvicorn's server, telling the application that the end is near before it waits for open answers: the
+    event streams end by themselves then, instead of being cut."""
+
+    def __init__(self, config: uvicorn.Config, app: ApiApplication) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.services_of_api.closing.set()
+        await super().shutdown(sockets)
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8020,
+    data_dir: Path | str | None = None,
+    files_roots: Iterable[Path | str] = (),
+    tls_cert: Path | str | None = None,
+    tls_key: Path | str | None = None,
+    *,
+    out: TextIO | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; returns after a clean end.
+
+    Prints the address, the installation's id and, on the very first start, the API key to `out` (stdout);
+    the log goes to stderr. `DBSTREAMS_API_KEY` provisions that key instead. Port 0 takes a free one.
+    Raises EngineError VALIDATION_FAILED for a files root that is no directory, for a certificate without its
+    key or one that does not load, and when the address cannot be bound.
+    """
+    from engine.api import Engine
+
+    out = out or sys.stdout
+    configure_logging()
+    roots = [_directory(root) for root in files_roots]
+    _check_tls(tls_cert, tls_key)
+    listener = _listen(host, port)
+    try:
+        engine = Engine(data_dir) if data_dir is not None else Engine()
+        try:
+            first_key = engine.keys.ensure_first(os.environ.get(KEY_VARIABLE))
+            app = create_app(engine, engine.data_dir, files_roots=roots)
+            scheme = "https" if tls_cert else "http"
+            _announce(out, engine, f"{scheme}://{_address(host, listener)}{BASE}", first_key)
+            config = uvicorn.Config(
+                app,
+                ssl_certfile=tls_cert,
+                ssl_keyfile=tls_key,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                lifespan="on",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+            ApiServer(config, app).run(sockets=[listener])
+        finally:
+            engine.close()
+    finally:
+        listener.close()
+
+
+def configure_logging() -> None:
+    """JSON lines on stderr, one an event, times in UTC. uvicorn's own warnings go the same way."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _announce(out: TextIO, engine: Engine, url: str, first_key: str | None) -> None:
+    print(f"dbstreams serves {url}", file=out)
+    print(f"X-Install-ID: {engine.install_id}", file=out)
+    if first_key:
+        print(f"X-API-Key: {first_key}  (shown only now: keep it)", file=out)
+    out.flush()
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{listener.getsockname()[1]}"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bound before the engine starts, so that a second server on the port cannot touch the streams."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise _refused("port", f"cannot listen on {host}:{port}: {error}") from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _directory(root: Path | str) -> Path:
+    path = Path(root).resolve()
+    if not path.is_dir():
+        raise _refused("filesRoot", f"{root} is not an existing directory")
+    return path
+
+
+def _check_tls(cert: Path | str | None, key: Path | str | None) -> None:
+    if (cert is None) != (key is None):
+        raise _refused("tls", "a certificate and its key go together")
+    if cert is None or key is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise _refused("tls", f"the certificate or its key cannot be used: {error}") from None
+
+
+def _refused(field: str, problem: str) -> EngineError:
+    return EngineError(Code.VALIDATION_FAILED, problem, fields=[{"field": field, "problem": problem}])
