@@ -39,6 +39,7 @@ class Command(StrEnum):
 
 
 _NEXT: dict[tuple[Status, Command], Status] = {
+    (Status.STARTING, Command.PAUSE): Status.PAUSING,
     (Status.RUNNING, Command.PAUSE): Status.PAUSING,
     (Status.PAUSED, Command.RESUME): Status.STARTING,
     (Status.FAILED, Command.RESUME): Status.STARTING,

@@ -1,0 +1,130 @@
+"""Which module serves which type of connection, and which pairs a stream may join. One table each.
+
+Modules are imported when first used: an engine that only lists connections loads no driver.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from engine.config import Connection, ConnectionType, Mode
+from engine.errors import Code, EngineError
+
+_SESSIONS = {
+    ConnectionType.MYSQL: "engine.connectors.mysql.session",
+    ConnectionType.MARIADB: "engine.connectors.mysql.session",
+    ConnectionType.POSTGRESQL: "engine.connectors.postgres.session",
+}
+_MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
+
+# (source, target, mode)
+ROUTES = {(source, ConnectionType.POSTGRESQL, Mode.CONVERT) for source in _MYSQL}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the façade asks of a saved database connection. Every call opens and closes its own session."""
+
+    connection: Connection
+
+    def test(self) -> dict[str, Any]:
+        """`{ping: "ok", serverVersion, …}`; CONNECTION_FAILED with `reason` in its details."""
+        return dict(self._module().test(self.connection))
+
+    def databases(self) -> list[dict[str, Any]]:
+        """`[{name, isSystem, schemas: [{name, isSystem}]}]`"""
+        if self.connection.type in _MYSQL:
+            with self._mysql() as session:
+                return list(self._module().databases(session))
+        return list(self._module().databases(self.connection))
+
+    def create_database(self, name: str) -> None:
+        if self.connection.type in _MYSQL:
+            with self._mysql() as session:
+                self._module().create_database(session, name)
+        else:
+            self._module().create_database(self.connection, name)
+
+    def schemas(self, database: str) -> list[dict[str, Any]]:
+        self._need_schemas()
+        return list(self._module().schemas(self.connection, database))
+
+    def create_schema(self, database: str, name: str) -> None:
+        self._need_schemas()
+        self._module().create_schema(self.connection, database, name)
+
+    def table_names(self, database: str, schema: str | None) -> set[str]:
+        """Tables, views included, of a database (of a schema of it, on PostgreSQL)."""
+        if self.connection.type in _MYSQL:
+            with self._mysql() as session, session.cursor() as cursor:
+                cursor.execute(
+                    "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (database,)
+                )
+                return {_text(row[0]) for row in cursor.fetchall()}
+        with self._module().connect(self.connection, database) as session:
+            rows = session.execute(
+                "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+                " ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+                (schema or "public",),
+            )
+            return {str(row[0]) for row in rows.fetchall()}
+
+    def _module(self) -> Any:
+        return importlib.import_module(_SESSIONS[self.connection.type])
+
+    def _mysql(self) -> _Closing:
+        return _Closing(self._module().connect(self.connection, None))
+
+    def _need_schemas(self) -> None:
+        if self.connection.type in _MYSQL:
+            raise EngineError(
+                Code.UNSUPPORTED_ROUTE,
+                f"a {self.connection.type.value} server has no schemas inside a database",
+                type=self.connection.type.value,
+            )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Closing:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __enter__(self) -> Any:
+        return self._session
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+
+def server(connection: Connection) -> Server:
+    """UNSUPPORTED_CONNECTION_TYPE for a type this release cannot use."""
+    require_supported(connection.type)
+    return Server(connection)
+
+
+def require_supported(kind: ConnectionType) -> None:
+    if kind not in _SESSIONS:
+        raise EngineError(
+            Code.UNSUPPORTED_CONNECTION_TYPE,
+            f"{kind.value} connections are not available yet",
+            type=kind.value,
+            supported=[known.value for known in _SESSIONS],
+        )
+
+
+def require_route(source: ConnectionType, target: ConnectionType, mode: Mode) -> None:
+    """UNSUPPORTED_ROUTE naming the pair when this release cannot carry it."""
+    if (source, target, mode) not in ROUTES:
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE,
+            f"{mode.value} from {source.value} to {target.value} is not available yet",
+            source=source.value,
+            target=target.value,
+            mode=mode.value,
+            supported=sorted(f"{a.value} → {b.value} ({m.value})" for a, b, m in ROUTES),
+        )

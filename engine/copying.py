@@ -1,0 +1,261 @@
+"""The whole job in one call: two URLs in, a copied database out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import orjson
+
+from engine.config import Connection
+from engine.errors import Code, EngineError
+from engine.streams.lifecycle import Status
+
+if TYPE_CHECKING:
+    from engine.api import Engine
+
+OnProgress = Callable[[dict[str, Any]], None]
+PROGRESS_SECONDS = 1.0
+
+_SCHEMES = {"mysql": "mysql", "mariadb": "mariadb", "postgresql": "postgresql", "postgres": "postgresql"}
+_PORTS = {"mysql": 3306, "mariadb": 3306, "postgresql": 5432}
+# Both dialects' words for the same five modes.
+_TLS = {
+    "disable": "disable",
+    "disabled": "disable",
+    "prefer": "prefer",
+    "preferred": "prefer",
+    "require": "require",
+    "required": "require",
+    "verify-ca": "verify-ca",
+    "verify_ca": "verify-ca",
+    "verify-full": "verify-full",
+    "verify-identity": "verify-full",
+    "verify_identity": "verify-full",
+}
+_TLS_MODE = ("ssl-mode", "sslmode")
+_TLS_FILES = {
+    "ssl-ca": "ca",
+    "sslrootcert": "ca",
+    "ssl-cert": "client_cert",
+    "sslcert": "client_cert",
+    "ssl-key": "client_key",
+    "sslkey": "client_key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A parsed URL. `body` is a connection's JSON with its secrets."""
+
+    body: dict[str, Any] = field(repr=False)
+    type: str
+    host: str
+    port: int
+    username: str
+    database: str | None
+    schema: str | None
+
+    @property
+    def label(self) -> str:
+        """Without the password: `mysql://user@host:port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.type}://{self.username}@{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyRequest:
+    source_url: str = field(repr=False)
+    target_url: str = field(repr=False)
+    tables: list[str] | None = None
+    exclude: list[str] | None = None
+    schema_policy: str = "create_missing_only"
+    write_mode: str = "append"
+    skip_data: bool = False
+    workers: int = 0
+    policies: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """How a copy ended. Sizes in bytes, phases in seconds; `tables` as in the stats; `verify` its result."""
+
+    status: str
+    stream_id: str
+    config_id: str
+    tables: list[dict[str, Any]]
+    rows: int
+    bytes: int
+    phases: dict[str, float]
+    peak_rss_mb: float
+    notes: list[dict[str, Any]]
+    verify: dict[str, Any] | None = None
+
+
+def parse_url(url: str) -> Endpoint:
+    """A connection from a URL. VALIDATION_FAILED says what is wrong without echoing the URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _invalid("url", "not a URL; percent-encode special characters of the password") from None
+    kind = _SCHEMES.get(parts.scheme.lower())
+    if kind is None:
+        raise _invalid("url", "starts with mysql://, mariadb:// or postgresql://")
+    if not parts.hostname:
+        raise _invalid("url", "a host is missing")
+    if not parts.username:
+        raise _invalid("url", "a user name is missing: scheme://user:password@host:port/database")
+    schema: str | None = None
+    ssl: dict[str, str] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        option = name.lower()
+        if option in _TLS_MODE:
+            if value.lower() not in _TLS:
+                raise _invalid(name, "one of disable, prefer, require, verify-ca, verify-full")
+            ssl["mode"] = _TLS[value.lower()]
+        elif option in _TLS_FILES:
+            try:
+                ssl[_TLS_FILES[option]] = Path(value).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise _invalid(name, f"{value} cannot be read: {error}") from None
+        elif option == "schema" and kind == "postgresql":
+            schema = value
+        else:
+            raise _invalid(name, "unknown option of a URL")
+    database = unquote(parts.path.removeprefix("/")) or None
+    endpoint = Endpoint(
+        {}, kind, parts.hostname, port or _PORTS[kind], unquote(parts.username), database, schema
+    )
+    spec = {
+        "host": endpoint.host,
+        "port": endpoint.port,
+        "username": endpoint.username,
+        "password": unquote(parts.password or ""),
+        **({"database": database} if database else {}),
+    }
+    endpoint.body.update(name=endpoint.label, type=kind, spec={"database": spec}, ssl=ssl)
+    return endpoint
+
+
+def prepare(engine: Engine, request: CopyRequest) -> str:
+    """Save, or find again, the connections and the config of a copy; the config's id. Nothing is started."""
+    source, target = parse_url(request.source_url), parse_url(request.target_url)
+    if source.database is None:
+        raise _invalid("source", "the URL of the source names a database: mysql://user@host/DATABASE")
+    if target.database is None:
+        raise _invalid("target", "the URL of the target names a database: postgresql://user@host/DATABASE")
+    config: dict[str, Any] = {
+        "mode": "convert",
+        "reportingInterval": 1,
+        "source": {
+            "connections": [
+                {
+                    "connectionId": _connection(engine, source),
+                    "database": source.database,
+                    "tables": [{"name": name} for name in request.tables or []],
+                    "exclude": list(request.exclude or []),
+                    **({"schema": source.schema} if source.schema else {}),
+                }
+            ],
+            "options": {"workers": request.workers},
+        },
+        "target": {
+            "id": _connection(engine, target),
+            "spec": {
+                "db": {
+                    "database": target.database,
+                    "schemaPolicy": request.schema_policy,
+                    "writeMode": request.write_mode,
+                    "skipData": request.skip_data,
+                    "policies": request.policies or {},
+                    **({"schema": target.schema} if target.schema else {}),
+                }
+            },
+        },
+    }
+    # Equal requests share a config, so that a copy that was interrupted is found again.
+    digest = hashlib.sha256(orjson.dumps(config, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
+    config["name"] = f"copy {source.database} to {target.database} ({digest})"
+    for known in engine.configs.list(search=config["name"], limit=10)["items"]:
+        if known["name"] == config["name"]:
+            return str(known["id"])
+    return str(engine.configs.create(config)["id"])
+
+
+def copy(
+    engine: Engine, request: CopyRequest, *, verify: bool, on_progress: OnProgress | None = None
+) -> CopyResult:
+    """See `Engine.copy`."""
+    config_id = prepare(engine, request)
+    stream_id = engine.configs.start(config_id)["id"]
+    return follow(engine, stream_id, verify=verify, on_progress=on_progress)
+
+
+def follow(
+    engine: Engine, stream_id: str, *, verify: bool = False, on_progress: OnProgress | None = None
+) -> CopyResult:
+    """Wait for a started stream, then compare both sides when asked to."""
+    while True:
+        state = engine.streams.wait(stream_id, None if on_progress is None else PROGRESS_SECONDS)
+        if on_progress is not None:
+            on_progress(engine.streams.stats(stream_id))
+        status = Status(state["status"])
+        if not status.has_worker:
+            break
+    if status is Status.FAILED:
+        raise EngineError.from_dict(state["error"])
+    stats = engine.streams.stats(stream_id)
+    phases = dict(stats["phases"])
+    compared: dict[str, Any] | None = None
+    if verify and status is Status.FINISHED:
+        engine.streams.verify(stream_id)
+        job = engine.streams.wait_verify(stream_id)
+        if job["status"] != Status.FINISHED:
+            raise (
+                EngineError.from_dict(job["error"])
+                if job["error"]
+                else EngineError(
+                    Code.WORKER_DIED, "the comparison did not finish; verify again", streamId=stream_id
+                )
+            )
+        compared = job["result"] or {}
+        phases["verify"] = job["elapsed"]
+        if compared.get("equal") is False:
+            raise EngineError(
+                Code.VERIFY_MISMATCH, "source and target differ", streamId=stream_id, verify=compared
+            )
+    return CopyResult(
+        status=status.value,
+        stream_id=stream_id,
+        config_id=stats["configID"],
+        tables=stats["tables"],
+        rows=stats["target"]["counter"],
+        bytes=stats["target"]["dataSize"],
+        phases=phases,
+        peak_rss_mb=stats["peakRssMb"],
+        notes=stats["notes"],
+        verify=compared,
+    )
+
+
+def _connection(engine: Engine, endpoint: Endpoint) -> str:
+    """The id of the connection of this label, made or brought up to date with the URL."""
+    wanted = Connection.parse(endpoint.body)
+    for known in engine.connections.list(search=endpoint.label, limit=1 << 31)["items"]:
+        if known["name"] != endpoint.label:
+            continue
+        if engine.connections.model(known["id"]).to_json(reveal=True) != wanted.to_json(reveal=True):
+            engine.connections.update(known["id"], endpoint.body)
+        return str(known["id"])
+    return str(engine.connections.create(endpoint.body)["id"])
+
+
+def _invalid(field_: str, problem: str) -> EngineError:
+    return EngineError(
+        Code.VALIDATION_FAILED, f"{field_}: {problem}", fields=[{"field": field_, "problem": problem}]
+    )

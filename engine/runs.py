@@ -1,0 +1,214 @@
+"""Streams as they are seen and commanded: state, statistics, logs, pause, resume, stop, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine import clock, ids
+from engine.connections import Connections
+from engine.errors import Code, EngineError
+from engine.feed import Feed
+from engine.keys import KeyInfo
+from engine.logs import LEVELS
+from engine.stream_rows import StreamRows
+from engine.streams.lifecycle import Command, Status, after
+from engine.streams.progress import Progress
+from engine.supervisor import Supervisor, not_supervising
+from engine.verifications import Verifications
+
+
+class Streams:
+    def __init__(
+        self,
+        rows: StreamRows,
+        connections: Connections,
+        feed: Feed,
+        supervisor: Supervisor | None,
+        verifications: Verifications,
+    ) -> None:
+        self._rows = rows
+        self._connections = connections
+        self._feed = feed
+        self._supervisor = supervisor
+        self._verifications = verifications
+
+    # ------------------------------------------------------------ looking
+
+    def list(self, search: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+        """`{items, total, filtered, limit, offset}`, newest first; `search` looks into names and ids."""
+        rows = self._rows.of()
+        found = rows
+        if search:
+            wanted = search.casefold()
+            found = [row for row in rows if wanted in f"{row.config['name']}\n{row.id}".casefold()]
+        return {
+            "items": [_shape(row) for row in found[offset : offset + limit]],
+            "total": len(rows),
+            "filtered": len(found),
+            "limit": limit,
+            "offset": offset,
+        }
+
+    def get(self, stream_id: str) -> dict[str, Any]:
+        """STREAM_NOT_FOUND"""
+        row = self._rows.get(stream_id)
+        return {**_shape(row), "config": row.config, "plan": row.plan}
+
+    def stats(self, stream_or_config_id: str) -> dict[str, Any]:
+        """The contract's stats, live while a worker runs. A config id means its newest stream."""
+        stream_id = stream_or_config_id
+        if stream_id.startswith(f"{ids.CONFIG}_"):
+            newest = self._rows.newest(stream_id)
+            if newest is None:
+                raise EngineError(
+                    Code.STREAM_NOT_FOUND, f"config {stream_id} has no stream yet", configId=stream_id
+                )
+            stream_id = newest
+        row = self._rows.get(stream_id)
+        progress = self._supervisor.progress(stream_id) if self._supervisor is not None else None
+        if progress is None:
+            progress = Progress(*self._types(row), row.stats)
+        stats = progress.stats(stream_id, row.config_id, Status(row.status), row.error)
+        if row.reason:
+            stats["reason"] = row.reason
+        return stats
+
+    def logs(self, stream_id: str, level: str | None = None, limit: int = 100) -> dict[str, Any]:
+        """`{items}`: the newest entries of at least `level` (debug, info, warning, error), oldest first."""
+        self._rows.status(stream_id)
+        if level is not None and level not in LEVELS:
+            raise EngineError(
+                Code.VALIDATION_FAILED,
+                f"level: one of {', '.join(LEVELS)}",
+                fields=[{"field": "level", "problem": f"one of {', '.join(LEVELS)}"}],
+            )
+        return {"items": self._feed.kept.read(stream_id, level, limit)}
+
+    def wait(self, stream_id: str, timeout: float | None = None) -> dict[str, Any]:
+        """Until the stream needs a command or is over, at most `timeout` seconds; its state then."""
+        self._supervising().wait(stream_id, timeout)
+        return self.get(stream_id)
+
+    # ------------------------------------------------------------ commands
+
+    def pause(self, stream_id: str) -> dict[str, Any]:
+        """INVALID_STREAM_STATE unless it is starting or running."""
+        self._supervising().pause(stream_id)
+        return self.get(stream_id)
+
+    def resume(self, stream_id: str, key: KeyInfo | None = None) -> dict[str, Any]:
+        """Go on under the same id from what the target holds.
+
+        INVALID_STREAM_STATE, STREAM_ALREADY_RUNNING."""
+        supervisor = self._supervising()
+        row = self._rows.get(stream_id)
+        status = Status(row.status)
+        to = after(status, Command.RESUME)
+        if row.cleaned:
+            raise EngineError(
+                Code.INVALID_STREAM_STATE,
+                "the checkpoints of this stream were dropped, so it cannot be resumed; start a new one",
+                state=status.value,
+                streamId=stream_id,
+            )
+        self._verifications.refuse_busy(stream_id)
+        moved = self._rows.move(
+            stream_id,
+            [status],
+            to,
+            ended=None,
+            reason=None,
+            error=None,
+            key_id=key.id if key is not None else None,
+        )
+        if not moved:
+            after(self._rows.status(stream_id), Command.RESUME)  # someone was quicker: their state decides
+            raise EngineError(
+                Code.INVALID_STREAM_STATE, "the stream is changing its state", streamId=stream_id
+            )
+        self._feed.log(stream_id, "info", "resume asked for")
+        supervisor.launch(stream_id, resume=True)
+        return self.get(stream_id)
+
+    def stop(self, stream_id: str, force: bool = False, cleanup: bool = False) -> dict[str, Any]:
+        """`force` kills the worker. `cleanup` waits for the end and drops the stream's checkpoints on the
+        target: a stream so cleaned cannot be resumed; it also works on one that is stopped or failed."""
+        supervisor = self._supervising()
+        status = self._rows.status(stream_id)
+        if not (cleanup and status in (Status.STOPPED, Status.FAILED)):
+            supervisor.stop(stream_id, force=force)
+        if cleanup:
+            supervisor.wait(stream_id)
+            self._verifications.cleanup(stream_id)
+        return self.get(stream_id)
+
+    def verify(self, stream_id: str) -> dict[str, Any]:
+        """Start comparing both sides; the job `{id, streamId, status, startedAt, …}`. A comparison that runs
+        already is given instead of a second one."""
+        self._supervising()
+        return self._verifications.start(stream_id)
+
+    def verify_result(self, stream_id: str) -> dict[str, Any]:
+        """The job of the newest comparison with its tables' progress and, when it is over, its `result`."""
+        return self._verifications.result(stream_id)
+
+    def wait_verify(self, stream_id: str, timeout: float | None = None) -> dict[str, Any]:
+        return self._verifications.wait(stream_id, timeout)
+
+    # ------------------------------------------------------------ inside
+
+    def _supervising(self) -> Supervisor:
+        if self._supervisor is None:
+            raise not_supervising()
+        return self._supervisor
+
+    def _types(self, row: Any) -> tuple[str, str]:
+        if row.stats is not None:
+            return row.stats["source"]["type"], row.stats["target"]["type"]
+        types = []
+        for id_ in (row.config["source"]["connections"][0]["connectionId"], row.config["target"]["id"]):
+            try:
+                types.append(str(self._connections.get(id_)["type"]))
+            except EngineError:
+                types.append("unknown")  # deleted since
+        return types[0], types[1]
+
+
+def _shape(row: Any) -> dict[str, Any]:
+    stats: Mapping[str, Any] = row.stats or {}
+    return {
+        "id": row.id,
+        "runId": row.run_id,
+        "configId": row.config_id,
+        "name": row.config["name"],
+        "mode": row.config["mode"],
+        "status": row.status,
+        "stage": stats.get("stage", 0),
+        "created": int(row.created),
+        "started": None if row.started is None else int(row.started),
+        "ended": None if row.ended is None else int(row.ended),
+        "elapsed": round(row.active_seconds, 3),
+        "rows": row.rows,
+        "bytes": row.bytes,
+        "reason": row.reason,
+        "error": row.error,
+        "positions": stats.get("positions", {}),
+    }
+
+
+def run_json(row: Any) -> dict[str, Any]:
+    """A line of the history."""
+    end = row.ended if row.ended is not None else clock.now()
+    return {
+        "id": row.run_id,
+        "configId": row.config_id,
+        "streamId": row.id,
+        "timestamp": int(row.started or row.created),
+        "durationMs": int(1000 * (end - (row.started or row.created))),
+        "status": row.status,
+        "dataSize": row.bytes,
+        "rowsInserted": row.rows,
+        "rowsSkipped": row.rows_skipped,
+        "errorMessage": row.error["error"] if row.error else None,
+    }

@@ -1,0 +1,159 @@
+"""Start and command worker processes on this machine: the seam at which other machines would join.
+
+A worker gets its job, secrets included, as the first JSON line on stdin, so that nothing of it shows in the
+process list or the environment; commands follow as further lines. It reports as JSON lines on a descriptor of
+its own, because libraries print to stdout. Its stdout and stderr are kept as a short tail for the error of a
+worker that died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from engine.errors import Code, EngineError
+from engine.streams.job import StreamJob
+
+Task = Literal["run", "verify", "cleanup"]
+Message = dict[str, Any]
+
+TAIL_BYTES = 8_192
+# The store's keys and the API key are no business of a worker.
+_WITHHELD = ("DBSTREAMS_SECRET_KEY", "DBSTREAMS_SECRET_KEY_FILE", "DBSTREAMS_API_KEY")
+
+
+class Listener(Protocol):
+    """Told by one thread a worker, in order: messages, then exactly one `exited`."""
+
+    def message(self, worker: Worker, message: Message) -> None: ...
+
+    def exited(self, worker: Worker, returncode: int, tail: str) -> None:
+        """The process is gone. Negative `returncode` is the signal; `tail` the end of its output."""
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, task: Task, job: StreamJob, options: Mapping[str, Any], listener: Listener) -> None:
+        self.task = task
+        self.stream_id = job.stream_id
+        self._listener = listener
+        self._job_sent = threading.Event()
+        self._stdin_lock = threading.Lock()
+        self._tail = bytearray()
+        self.done = threading.Event()
+        report, report_of_child = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engine.streams.worker", str(report_of_child)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(report_of_child,),
+                start_new_session=True,  # Ctrl-C at a terminal is for the supervisor, which stops it cleanly
+                env=_environment(),
+            )
+        except OSError as error:
+            os.close(report)
+            raise EngineError(
+                Code.WORKER_DIED,
+                f"a worker process could not be started: {error.strerror}",
+                streamId=job.stream_id,
+            ) from None
+        finally:
+            os.close(report_of_child)
+        self.pid = self._process.pid
+        first = {"task": task, "job": job.to_json(), **options}
+        name = f"worker {job.stream_id}"
+        self._output = threading.Thread(target=self._collect_output, name=f"{name} output", daemon=True)
+        self._output.start()
+        threading.Thread(target=self._serve, args=(report, first), name=name, daemon=True).start()
+
+    def command(self, name: Literal["pause", "stop", "sqlCapture"], **fields: Any) -> None:
+        """Ask; the answer is the worker's result. A worker that is already gone is no error here."""
+        self._job_sent.wait(30)
+        self._write({"command": name, **fields})
+
+    def hang_up(self) -> None:
+        """Close its stdin: the worker checkpoints and leaves, as it does when this process dies."""
+        self._job_sent.wait(30)
+        with self._stdin_lock:
+            self._close_stdin()
+
+    def kill(self) -> None:
+        """SIGKILL. Safe at any moment by the commit rule."""
+        self._process.kill()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        with self._stdin_lock:
+            stdin = self._process.stdin
+            if stdin is None or stdin.closed:
+                return
+            try:
+                stdin.write(orjson.dumps(line) + b"\n")
+                stdin.flush()
+            except OSError:
+                self._close_stdin()  # it died: `exited` tells the listener
+
+    def _close_stdin(self) -> None:
+        stdin = self._process.stdin
+        if stdin is not None and not stdin.closed:
+            with contextlib.suppress(OSError):  # flushing to a dead worker
+                stdin.close()
+
+    def _serve(self, report: int, first: Mapping[str, Any]) -> None:
+        self._write(first)
+        self._job_sent.set()
+        with os.fdopen(report, "rb", buffering=1 << 16) as lines:
+            for line in lines:
+                try:
+                    message = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue  # the last line of a killed worker may be cut
+                self._listener.message(self, message)
+        returncode = self._process.wait()
+        with self._stdin_lock:
+            self._close_stdin()
+        self._output.join(5)
+        tail = bytes(self._tail).decode("utf-8", "replace").strip()
+        try:
+            self._listener.exited(self, returncode, tail)
+        finally:
+            self.done.set()
+
+    def _collect_output(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        with stdout:
+            while part := os.read(stdout.fileno(), 1 << 16):
+                self._tail += part
+                del self._tail[:-TAIL_BYTES]
+
+
+def start(task: Task, job: StreamJob, listener: Listener, **options: Any) -> Worker:
+    """Start a worker. `options` go beside the job in its first line. WORKER_DIED when none can be made."""
+    return Worker(task, job, options, listener)
+
+
+Starter = Callable[..., Worker]
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    # The worker must import this very package, wherever it came from, and never one in its folder (-P).
+    root = str(Path(__file__).resolve().parents[2])
+    known = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]
+    environment["PYTHONPATH"] = os.pathsep.join([root, *(part for part in known if part != root)])
+    return environment
