@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -41,10 +42,8 @@ def open_stream(services: Services, request: Request, last_event_id: str | None)
     if request.method == "HEAD":
         return Response(200, [*_HEADERS, (b"content-type", MEDIA.encode())])
 
-    def events() -> AsyncIterator[bytes]:
-        return _follow(services, request, last_event_id)
-
-    return Response(200, list(_HEADERS), StreamedContent(MEDIA.encode(), events))
+    follow = partial(_follow, services, request, last_event_id)
+    return Response(200, list(_HEADERS), StreamedContent(MEDIA.encode(), follow))
 
 
 async def _follow(services: Services, request: Request, last_event_id: str | None) -> AsyncIterator[bytes]:

@@ -14,7 +14,6 @@ from engine.errors import Code
 
 if TYPE_CHECKING:
     from engine.api import Engine
-
     from server.services import Services
 
 Query = TypeVar("Query", bound=BaseModel)
@@ -79,7 +78,7 @@ class Call:
     path: Mapping[str, str]
     query: BaseModel | None
     body: Any  # a model when the table says parse, else decoded JSON
-    key: Any  # engine KeyInfo, None where no key is wanted
+    key: Any  # the engine's KeyInfo; None where no key is wanted
     confirmed: bool
     request_id: str
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.idempotency import IdempotencyStore
 from server.metrics import Metrics
 from server.pool import Pool
 
@@ -41,7 +40,6 @@ class Settings:
 class Services:
     engine: Engine
     settings: Settings
-    idempotency: IdempotencyStore
     metrics: Metrics
     local: Pool
     remote: Pool
@@ -53,7 +51,6 @@ class Services:
         return cls(
             engine,
             settings,
-            IdempotencyStore(settings.data_dir / "idempotency.sqlite3"),
             Metrics(engine),
             Pool("local", settings.local_threads, settings.waiting),
             Pool("remote", settings.remote_threads, settings.waiting),
@@ -63,4 +60,3 @@ class Services:
         self.closing.set()
         self.local.close()
         self.remote.close()
-        self.idempotency.close()

@@ -92,7 +92,7 @@ async def create_connection(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_connections(call: Call) -> Any:
-    return await call.run(call.engine.connections.delete_all)
+    return {"deleted": await call.run(call.engine.connections.delete_all)}
 
 
 @table.call(
@@ -149,7 +149,8 @@ async def update_connection(call: Call) -> Any:
 )
 async def delete_connection(call: Call) -> Any:
     """One that stream configs still use needs X-Confirm-Delete; one that a running stream uses is refused."""
-    return await call.run(call.engine.connections.delete, call.path["id"], confirmed=call.confirmed)
+    await call.run(call.engine.connections.delete, call.path["id"], confirmed=call.confirmed)
+    return {"deleted": 1}
 
 
 @table.call(

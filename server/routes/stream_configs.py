@@ -102,7 +102,7 @@ async def create_config(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_configs(call: Call) -> Any:
-    return await call.run(call.engine.configs.delete_all)
+    return {"deleted": await call.run(call.engine.configs.delete_all)}
 
 
 @table.call(
@@ -143,7 +143,8 @@ async def update_config(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_config(call: Call) -> Any:
-    return await call.run(call.engine.configs.delete, call.path["id"])
+    await call.run(call.engine.configs.delete, call.path["id"])
+    return {"deleted": 1}
 
 
 @table.call(
@@ -203,9 +204,8 @@ async def start(call: Call) -> Any:
 )
 async def history(call: Call) -> Any:
     query = call.params(Paging)
-    return await call.run(
-        call.engine.configs.history, call.path["id"], limit=query.limit, offset=query.offset
-    )
+    runs = await call.run(call.engine.configs.history, call.path["id"])
+    return {**runs, "items": runs["items"][query.offset : query.offset + query.limit]}
 
 
 @table.call(
@@ -219,7 +219,7 @@ async def history(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_runs(call: Call) -> Any:
-    return await call.run(call.engine.configs.delete_runs, call.path["id"])
+    return {"deleted": await call.run(call.engine.configs.delete_runs, call.path["id"])}
 
 
 @table.call(
@@ -233,4 +233,5 @@ async def delete_runs(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_run(call: Call) -> Any:
-    return await call.run(call.engine.configs.delete_run, call.path["id"], call.path["runId"])
+    await call.run(call.engine.configs.delete_run, call.path["id"], call.path["runId"])
+    return {"deleted": 1}

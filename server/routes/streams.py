@@ -8,14 +8,13 @@ from pydantic import Field
 
 from engine.errors import Code
 from server.operations import Answer, Auth, Call, Table
-from server.parameters import DIGITS, MAX_LIMIT, TRUTH, Paging, QueryModel
+from server.parameters import DIGITS, MAX_LIMIT, TRUTH, QueryModel, Search
 from server.schemas.streams import (
     LogEntries,
     StreamList,
     StreamStats,
     StreamView,
-    VerifyStarted,
-    VerifyView,
+    Verification,
 )
 
 table = Table("streams")
@@ -39,11 +38,13 @@ class LogQuery(QueryModel):
 
 
 @table.call(
-    "GET", "/streams", "listStreams", "Streams, newest first", query=Paging, answer=Answer(StreamList)
+    "GET", "/streams", "listStreams", "Streams, newest first", query=Search, answer=Answer(StreamList)
 )
 async def list_streams(call: Call) -> Any:
-    query = call.params(Paging)
-    return await call.run(call.engine.streams.list, limit=query.limit, offset=query.offset)
+    query = call.params(Search)
+    return await call.run(
+        call.engine.streams.list, search=query.search, limit=query.limit, offset=query.offset
+    )
 
 
 @table.call("GET", "/streams/{id}", "getStream", "One stream", answer=Answer(StreamView), errors=_ONE)
@@ -77,7 +78,7 @@ async def pause(call: Call) -> Any:
 )
 async def resume(call: Call) -> Any:
     """Also continues a FAILED or STOPPED stream under its id."""
-    return await call.reach(call.engine.streams.resume, call.path["id"])
+    return await call.reach(call.engine.streams.resume, call.path["id"], key=call.key)
 
 
 @table.call(
@@ -131,7 +132,7 @@ async def logs(call: Call) -> Any:
     "/streams/{id}/verify",
     "verifyStream",
     "Compare both sides",
-    answer=Answer(VerifyStarted, 202, "The comparison runs"),
+    answer=Answer(Verification, 202, "The comparison runs"),
     errors=(*_COMMAND, Code.CONNECTION_NOT_FOUND, Code.SECRET_UNREADABLE),
     idempotent=True,
 )
@@ -145,8 +146,8 @@ async def verify(call: Call) -> Any:
     "/streams/{id}/verify",
     "getVerification",
     "The comparison's progress or result",
-    answer=Answer(VerifyView),
-    errors=_ONE,
+    answer=Answer(Verification),
+    errors=(*_ONE, Code.RUN_NOT_FOUND),
 )
 async def verify_result(call: Call) -> Any:
     return await call.run(call.engine.streams.verify_result, call.path["id"])

@@ -10,7 +10,7 @@ from engine.errors import Code, EngineError
 from server.metrics import MEDIA
 from server.operations import Answer, Auth, Body, Call, Table
 from server.responses import raw_response
-from server.schemas.system import Defaults, Health, Ready, ServicesStatus, SqlLogging
+from server.schemas.system import Defaults, Health, Ready, ServicesStatus, SqlLogging, SqlLoggingChange
 
 table = Table("system")
 
@@ -65,7 +65,7 @@ async def defaults(call: Call) -> Any:
 
 @table.call("GET", "/system/sql-logging", "getSqlLogging", "What is logged of SQL", answer=Answer(SqlLogging))
 async def get_sql_logging(call: Call) -> Any:
-    return await call.run(call.engine.sql_logging.get)
+    return await call.run(lambda: call.engine.sql_logging)
 
 
 @table.call(
@@ -73,12 +73,12 @@ async def get_sql_logging(call: Call) -> Any:
     "/system/sql-logging",
     "updateSqlLogging",
     "Set what is logged of SQL",
-    body=Body(SqlLogging, {"sqlCaptureMode": "minimal", "forwardSQLLogs": True}, parse=False),
+    body=Body(SqlLoggingChange, {"sqlCaptureMode": "minimal", "forwardSQLLogs": True}, parse=False),
     answer=Answer(SqlLogging),
     idempotent=True,
 )
 async def put_sql_logging(call: Call) -> Any:
-    return await call.run(call.engine.sql_logging.set, call.body)
+    return await call.run(call.engine.set_sql_logging, call.body)
 
 
 @table.call(

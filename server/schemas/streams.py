@@ -4,24 +4,51 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
-from engine.streams.lifecycle import Status
+from engine.config import Limits, Mode, Source, Target
 from server.schemas.common import ConfigId, RunId, StreamId, Total, View
+
+StreamStatus = Literal[
+    "READY",
+    "STARTING",
+    "RUNNING",
+    "PAUSING",
+    "PAUSED",
+    "STOPPING",
+    "STOPPED",
+    "FINISHED",
+    "FAILED",
+    "TIME_LIMIT_REACHED",
+    "EVENT_LIMIT_REACHED",
+]
+Level = Literal["debug", "info", "warning", "error"]
+Seconds = Annotated[int, Field(description="Seconds since the epoch")]
+
+
+class StoredError(View):
+    """Why a stream failed: the envelope without a request id."""
+
+    error: str
+    code: str
+    category: str
+    details: dict[str, Any]
 
 
 class StreamConfigView(View):
-    """A stored stream config: what was sent, with defaults filled in, and its id."""
+    """A stored stream config: what was sent, with defaults filled in."""
 
     id: ConfigId
-    created: Annotated[int, Field(description="Seconds since the epoch")]
+    created: Seconds
+    modified: Seconds
     name: str
-    mode: Literal["convert", "cdc"]
+    mode: Mode
     description: str
     reporting_interval: int
-    source: dict[str, Any]
-    target: dict[str, Any]
-    limits: dict[str, Any]
+    source: Source
+    target: Target
+    limits: Limits
 
 
 class StreamConfigList(View):
@@ -35,6 +62,8 @@ class StreamConfigList(View):
 class PlanView(View):
     """What a start would do: tables, statements, type mapping with warnings, estimates, chunks."""
 
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
     tables: list[dict[str, Any]]
 
 
@@ -42,73 +71,148 @@ class StreamStarted(View):
     id: StreamId
 
 
-class StreamView(View):
+class StreamSummary(View):
+    """One execution of a stream config."""
+
     id: StreamId
-    status: Status
+    run_id: RunId
+    config_id: ConfigId
+    name: str
+    mode: Mode
+    status: StreamStatus
+    stage: Annotated[int, Field(description="1 init, 2 structure, 3 data, 4 upload, 5 finished; 0 before")]
+    created: Seconds
+    started: Seconds | None
+    ended: Seconds | None
+    elapsed: Annotated[float, Field(description="Seconds a worker was at work, over all attempts")]
+    rows: Annotated[int, Field(description="Rows committed on the target")]
+    bytes: int
+    reason: Annotated[str | None, Field(description="Why it is paused, when nobody asked for it")]
+    error: StoredError | None
+    positions: dict[str, Any]
+
+
+class StreamView(StreamSummary):
+    """One stream with the config it was started with and its plan."""
+
+    config: StreamConfigOfRun
+    plan: dict[str, Any] | None
+
+
+class StreamConfigOfRun(View):
+    """The config as it was when the stream was started."""
+
+    name: str
+    mode: Mode
+    description: str
+    reporting_interval: int
+    source: Source
+    target: Target
+    limits: Limits
 
 
 class StreamList(View):
-    items: list[StreamView]
+    items: list[StreamSummary]
     total: Total
+    filtered: Total
+    limit: int
+    offset: int
 
 
 class TableStats(View):
+    """One table's progress. Phases add fields of their own."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
     table: str
-    schema_name: Annotated[str | None, Field(alias="schema")] = None
+    schema_name: Annotated[str, Field(alias="schema")]
     status: str
-    events: int
-    size: int
-    rate: float
-    elapsed: float
-    estimated_rows: int | None = None
-    percentage: float | None = None
-    phase: str | None = None
+    events: Annotated[int, Field(description="Rows committed")]
+    size: Annotated[int, Field(description="Bytes")]
+    rate: Annotated[float, Field(description="Rows a second")]
+    elapsed: Annotated[float, Field(description="Seconds")]
+    estimated_rows: int | None
+    estimated_bytes: int | None
+    percentage: float | None
+    phase: str
 
 
-class SideStats(View):
+class EndStats(View):
+    """One end of the stream. Counts are rows committed on the target."""
+
     type: str
-    status: str
+    status: StreamStatus
     counter: int
     failed_events: int
     data_size: int
     avg_rate: float
+    rate: float
     elapsed: float
     active_nodes: int
+
+
+class NodeStats(View):
+    id: str
+    status: StreamStatus
+    pid: int | None
+    peak_rss_mb: float
+    counter: int
+    data_size: int
+    avg_rate: float
+    elapsed: float
 
 
 class StreamStats(View):
     config_id: Annotated[ConfigId, Field(alias="configID")]
     stream_id: Annotated[StreamId, Field(alias="streamID")]
-    status: Status
-    source: SideStats
-    target: SideStats
-    nodes: list[Any]
+    status: StreamStatus
+    source: EndStats
+    target: EndStats
+    nodes: list[NodeStats]
     tables: list[TableStats]
-    stage: int | str
+    estimated_rows: int | None
+    stage: int
+    stage_name: str
+    phases: Annotated[dict[str, float], Field(description="Seconds each finished phase took")]
+    peak_rss_mb: float
+    notes: list[dict[str, Any]]
+    reason: str | None = None
     lag: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    error: StoredError | None = None
 
 
 class LogEntry(View):
-    level: Literal["debug", "info", "warning", "error"]
+    """Categories add fields of their own."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    level: Level
     timestamp: str
     message: str
-    type: str
+    type: Literal["api", "source", "target"]
     category: str
+    node_id: str
+    stream_id: StreamId
 
 
 class LogEntries(View):
     items: list[LogEntry]
 
 
-class VerifyStarted(View):
-    status: str
+class Verification(View):
+    """A comparison of both sides: its progress by table and, when it is over, its result."""
 
-
-class VerifyView(View):
-    """The comparison of both sides, table by table; `status` says whether it still runs."""
-
-    status: str
+    id: str
+    stream_id: StreamId
+    status: StreamStatus
+    started_at: str
+    finished_at: str | None
+    elapsed: float
+    tables: list[TableStats]
+    peak_rss_mb: float
+    result: dict[str, Any] | None
+    error: StoredError | None
+    reason: str | None = None
 
 
 class Run(View):
@@ -117,15 +221,18 @@ class Run(View):
     id: RunId
     config_id: ConfigId
     stream_id: StreamId
-    timestamp: int | float | str
+    timestamp: Seconds
     duration_ms: int
-    status: Status
+    status: StreamStatus
     data_size: int
     rows_inserted: int
     rows_skipped: int
-    error_message: str | None = None
+    error_message: str | None
 
 
 class RunList(View):
     items: list[Run]
     total: Total
+
+
+StreamView.model_rebuild()

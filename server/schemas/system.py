@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from engine.config import Model
 from server.schemas.common import View
+from server.schemas.connections import ConnectionView
+from server.schemas.streams import StreamConfigView
 
 
 class Health(View):
@@ -29,31 +31,48 @@ class Defaults(View):
     version: str
 
 
-class SqlLogging(Model):
-    """How much of the SQL run on the ends is reported. `off`: none; `minimal`: statements without values;
-    `verbose`: with values."""
+Capture = Literal["off", "minimal", "verbose"]
+Forward = Annotated[bool, Field(alias="forwardSQLLogs", description="Send the entries to /logs/stream too")]
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sql_capture_mode: Literal["off", "minimal", "verbose"]
-    forward_sql_logs: Annotated[
-        bool, Field(alias="forwardSQLLogs", description="Send the entries to /logs/stream too")
-    ]
+class SqlLogging(View):
+    """How much of the SQL run on the ends is kept. `off`: nothing; `minimal`: the statement's head, without
+    parameters; `verbose`: all of it."""
+
+    sql_capture_mode: Capture
+    forward_sql_logs: Forward
+
+
+class SqlLoggingChange(Model):
+    """What is left out stays as it is."""
+
+    sql_capture_mode: Capture | None = None
+    forward_sql_logs: Annotated[bool | None, Field(alias="forwardSQLLogs")] = None
 
 
 class Service(View):
     name: str
     status: Literal["passing", "critical", "unknown", "initializing"]
+    running: Annotated[int | None, Field(description="Streams that run (workers only)")] = None
+    workers: Annotated[int | None, Field(description="Worker processes (workers only)")] = None
 
 
 class ServicesStatus(View):
     services: list[Service]
 
 
+SubscriptionStatus = Literal["active", "trial", "expired", "none"]
+
+
 class Subscription(View):
     id: str
     name: str
-    status: Literal["active", "trial", "expired", "none"]
+    status: SubscriptionStatus
+    until: str | None
+    byte_limit: int | None
+    bytes_used: int
+    cdc_seconds_limit: int | None
+    cdc_seconds_used: float
 
 
 class User(View):
@@ -65,14 +84,15 @@ class User(View):
     seat_limit: int
     active_bindings: int
     subscription: Subscription
-    subscription_status: Literal["active", "trial", "expired", "none"]
+    install_id: str
+    subscription_status: SubscriptionStatus
 
 
 class UserConfigs(View):
     """Everything a page needs at its start."""
 
-    connections: list[dict[str, Any]]
-    stream_configs: list[dict[str, Any]]
+    connections: list[ConnectionView]
+    stream_configs: list[StreamConfigView]
 
 
 Ready.model_rebuild()
