@@ -14,15 +14,14 @@ from engine.connections import Connections
 from engine.copying import CopyResult
 from engine.errors import Code, EngineError
 from engine.feed import Feed
-from engine.idempotency import Idempotency
 from engine.keys import KeyInfo, Keys
 from engine.logs import LogFeed
 from engine.runs import Streams
+from engine.side_jobs import SideJobs
 from engine.store import Store, connections
 from engine.stream_configs import StreamConfigs
 from engine.stream_rows import StreamRows
 from engine.supervisor import RESTARTS, Supervisor
-from engine.verifications import Verifications
 
 DATA_DIR_VARIABLE = "DBSTREAMS_DATA_DIR"
 
@@ -67,9 +66,8 @@ class Engine:
             self._feed = Feed(self._store)
             self._rows = StreamRows(self._store)
             self.keys = Keys(self._store)
-            self.idempotency = Idempotency(self._store)
             self.connections = Connections(self._store, keyring)
-            self._verifications = Verifications(self._rows, self.connections, self._feed)
+            self._side_jobs = SideJobs(self._rows, self.connections, self._feed)
             self._supervisor: Supervisor | None = None
             if self.supervises:
                 self._supervisor = Supervisor(
@@ -77,9 +75,13 @@ class Engine:
                 )
             self.configs = StreamConfigs(self._store, self._rows, self.connections, self._supervisor)
             self.streams = Streams(
-                self._rows, self.connections, self._feed, self._supervisor, self._verifications
+                self._rows, self.connections, self._feed, self._supervisor, self._side_jobs
             )
-            self.resumed: list[str] = self._supervisor.adopt() if self._supervisor is not None else []
+            self.sql_logging = SqlLogging(self._feed, self._supervisor)
+            self.resumed: list[str] = []
+            if self._supervisor is not None:
+                self.resumed = self._supervisor.adopt()
+                self._side_jobs.cleanup_left_over()
         except BaseException:
             self._store.close()
             raise
@@ -95,7 +97,7 @@ class Engine:
         if self._closed:
             return
         self._closed = True
-        self._verifications.close()
+        self._side_jobs.close()
         if self._supervisor is not None:
             self._supervisor.close()
         try:
@@ -110,18 +112,6 @@ class Engine:
     def logs(self) -> LogFeed:
         """The live feed: `subscribe(last_event_id)` gives entries `{id, event: "log"|"sql", data}`."""
         return self._feed.live
-
-    @property
-    def sql_logging(self) -> dict[str, Any]:
-        """`{sqlCaptureMode: "off"|"minimal"|"verbose", forwardSQLLogs}`"""
-        return self._feed.settings()
-
-    def set_sql_logging(self, body: Any) -> dict[str, Any]:
-        """Takes effect at once, running workers included. VALIDATION_FAILED."""
-        settings = self._feed.configure(body)
-        if self._supervisor is not None:
-            self._supervisor.sql_capture_changed(settings["sqlCaptureMode"])
-        return settings
 
     def defaults(self) -> dict[str, Any]:
         """`{defaultExportPath, mode, installId, version}`"""
@@ -232,6 +222,25 @@ class Engine:
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
+
+
+class SqlLogging:
+    """What is captured of the statements run on connections."""
+
+    def __init__(self, feed: Feed, supervisor: Supervisor | None) -> None:
+        self._feed = feed
+        self._supervisor = supervisor
+
+    def get(self) -> dict[str, Any]:
+        """`{sqlCaptureMode: "off"|"minimal"|"verbose", forwardSQLLogs}`"""
+        return self._feed.settings()
+
+    def set(self, body: Any) -> dict[str, Any]:
+        """Either field or both; takes effect at once, running workers included. VALIDATION_FAILED."""
+        settings = self._feed.configure(body)
+        if self._supervisor is not None:
+            self._supervisor.sql_capture_changed(settings["sqlCaptureMode"])
+        return settings
 
 
 def _data_dir(given: str | Path | None) -> Path:

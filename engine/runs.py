@@ -11,11 +11,11 @@ from engine.errors import Code, EngineError
 from engine.feed import Feed
 from engine.keys import KeyInfo
 from engine.logs import LEVELS
+from engine.side_jobs import SideJobs
 from engine.stream_rows import StreamRows
 from engine.streams.lifecycle import Command, Status, after
 from engine.streams.progress import Progress
 from engine.supervisor import Supervisor, not_supervising
-from engine.verifications import Verifications
 
 
 class Streams:
@@ -25,13 +25,13 @@ class Streams:
         connections: Connections,
         feed: Feed,
         supervisor: Supervisor | None,
-        verifications: Verifications,
+        side_jobs: SideJobs,
     ) -> None:
         self._rows = rows
         self._connections = connections
         self._feed = feed
         self._supervisor = supervisor
-        self._verifications = verifications
+        self._side_jobs = side_jobs
 
     # ------------------------------------------------------------ looking
 
@@ -98,9 +98,11 @@ class Streams:
         return self.get(stream_id)
 
     def resume(self, stream_id: str, key: KeyInfo | None = None) -> dict[str, Any]:
-        """Go on under the same id from what the target holds.
+        """Go on under the same id from what the target holds. INVALID_STREAM_STATE, STREAM_ALREADY_RUNNING.
 
-        INVALID_STREAM_STATE, STREAM_ALREADY_RUNNING."""
+        `key`, when the call came over REST, is the key the stream lives on from now. Without one the stream
+        stays on the key it had, unless that has lapsed: the same machine needs none.
+        """
         supervisor = self._supervising()
         row = self._rows.get(stream_id)
         status = Status(row.status)
@@ -112,16 +114,9 @@ class Streams:
                 state=status.value,
                 streamId=stream_id,
             )
-        self._verifications.refuse_busy(stream_id)
-        moved = self._rows.move(
-            stream_id,
-            [status],
-            to,
-            ended=None,
-            reason=None,
-            error=None,
-            key_id=key.id if key is not None else None,
-        )
+        self._side_jobs.refuse_busy(stream_id)
+        key_id = key.id if key is not None else supervisor.standing_key(row.key_id)
+        moved = self._rows.move(stream_id, [status], to, ended=None, reason=None, error=None, key_id=key_id)
         if not moved:
             after(self._rows.status(stream_id), Command.RESUME)  # someone was quicker: their state decides
             raise EngineError(
@@ -140,21 +135,21 @@ class Streams:
             supervisor.stop(stream_id, force=force)
         if cleanup:
             supervisor.wait(stream_id)
-            self._verifications.cleanup(stream_id)
+            self._side_jobs.cleanup(stream_id)
         return self.get(stream_id)
 
     def verify(self, stream_id: str) -> dict[str, Any]:
         """Start comparing both sides; the job `{id, streamId, status, startedAt, …}`. A comparison that runs
         already is given instead of a second one."""
         self._supervising()
-        return self._verifications.start(stream_id)
+        return self._side_jobs.start(stream_id)
 
     def verify_result(self, stream_id: str) -> dict[str, Any]:
         """The job of the newest comparison with its tables' progress and, when it is over, its `result`."""
-        return self._verifications.result(stream_id)
+        return self._side_jobs.result(stream_id)
 
     def wait_verify(self, stream_id: str, timeout: float | None = None) -> dict[str, Any]:
-        return self._verifications.wait(stream_id, timeout)
+        return self._side_jobs.wait(stream_id, timeout)
 
     # ------------------------------------------------------------ inside
 
@@ -189,8 +184,8 @@ def _shape(row: Any) -> dict[str, Any]:
         "started": None if row.started is None else int(row.started),
         "ended": None if row.ended is None else int(row.ended),
         "elapsed": round(row.active_seconds, 3),
-        "rows": row.rows,
-        "bytes": row.bytes,
+        "rowsInserted": row.rows,
+        "dataSize": row.bytes,
         "reason": row.reason,
         "error": row.error,
         "positions": stats.get("positions", {}),

@@ -118,15 +118,6 @@ api_keys = sa.Table(
     sa.Column("cdc_seconds_used", sa.Float, nullable=False, default=0.0),
 )
 
-idempotency = sa.Table(
-    "idempotency",
-    metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.Text, nullable=False),
-    sa.Column("created", sa.Float, nullable=False),
-    sa.Column("answer", _JSON),  # None while the first call is still running
-)
-
 
 def _first_version(connection: sa.Connection) -> None:
     metadata.create_all(connection)

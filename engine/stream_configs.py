@@ -126,11 +126,11 @@ class StreamConfigs:
         self._supervisor.launch(stream_id, resume=False)
         return {"id": stream_id}
 
-    def history(self, config_id: str) -> dict[str, Any]:
+    def history(self, config_id: str, limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """`{items, total}`: the runs, newest first."""
         self._row(config_id)
-        runs = [run_json(row) for row in self._rows.of(config_id=config_id)]
-        return {"items": runs, "total": len(runs)}
+        rows = self._rows.of(config_id=config_id)
+        return {"items": [run_json(row) for row in rows[offset : offset + limit]], "total": len(rows)}
 
     def delete_run(self, config_id: str, run_id: str) -> None:
         """With the stream's logs and statistics. RUN_NOT_FOUND; INVALID_STREAM_STATE while it is not over."""

@@ -47,6 +47,7 @@ class _Run:
     rows_at_spawn: int = 0
     spawned: float = 0.0
     timer: threading.Timer | None = None
+    concluded: bool = False  # the store has its end; the worker only drops the checkpoints
     saved: float = 0.0
     charged_bytes: int = 0
     charged_elapsed: float = 0.0
@@ -145,10 +146,14 @@ class Supervisor:
                     run.wish = "stop"
                     _in_background(run.worker.command, "stop")
         elif run is not None:
-            self._forget(run)
+            self._drop(run)
         self._feed.log(stream_id, "info", f"{command.value.replace('_', ' ')} asked for" + _because(reason))
         self._changed.notify_all()
         return run.worker if run is not None else None
+
+    def standing_key(self, key_id: str | None) -> str | None:
+        """The key if streams may run under it now."""
+        return key_id if key_id is None or self._keys.get(key_id).lapsed is None else None
 
     # ------------------------------------------------------------ looking
 
@@ -213,8 +218,16 @@ class Supervisor:
                 self._feed.worker_sql(run.stream_id, message["entries"])
             case "dropped":
                 self._feed.log(run.stream_id, "warning", f"{message['count']} log entries were dropped")
+            case "forgotten":
+                self._forgotten(run, message.get("error"))
             case "result":
                 run.result = message
+                status = Status(message["status"])
+                if status.is_final:
+                    with self._lock:
+                        run.progress.end()
+                        self._conclude(run, status, message)
+                    worker.command("forget")
 
     def exited(self, worker: Worker, returncode: int, tail: str) -> None:
         with self._lock:
@@ -229,11 +242,16 @@ class Supervisor:
     def _settle(self, run: _Run, returncode: int, tail: str) -> None:
         """The worker is gone: decide what the stream is now."""
         result = run.result
-        if run.wish == "kill":
+        error = (result or {}).get("error")
+        if tail and error and error["code"] == Code.INTERNAL_ERROR:
+            self._feed.log(run.stream_id, "error", "the worker's last output", category="debug", output=tail)
+        if run.concluded:
+            self._drop(run)
+        elif run.wish == "kill":
             self._finish(run, Status.STOPPED)
         elif run.wish == "leave" and (result is None or result["status"] in (Status.PAUSED, Status.STOPPED)):
             self._save(run)  # this server is closing; RUNNING stays, and the next one resumes it
-            self._forget(run)
+            self._drop(run)
         elif result is not None:
             self._finish(run, Status(result["status"]), result)
         elif run.wish in ("pause", "stop"):
@@ -285,6 +303,10 @@ class Supervisor:
     # ------------------------------------------------------------ the store
 
     def _finish(self, run: _Run, status: Status, result: Mapping[str, Any] | None = None) -> None:
+        self._conclude(run, status, result)
+        self._drop(run)
+
+    def _conclude(self, run: _Run, status: Status, result: Mapping[str, Any] | None = None) -> None:
         result = result or {}
         error = result.get("error")
         if status is Status.FAILED:
@@ -294,9 +316,16 @@ class Supervisor:
             self._feed.log(run.stream_id, "info", f"the stream is {status.value}")
         self._save(run, status, error)
         self._rows.move(run.stream_id, _ALIVE, status, ended=clock.now(), error=error)
-        self._forget(run)
+        run.concluded = True
+        self._changed.notify_all()
 
-    def _forget(self, run: _Run) -> None:
+    def _forgotten(self, run: _Run, problem: str | None) -> None:
+        if problem is None:
+            self._rows.update(run.stream_id, cleaned=True)
+        else:
+            self._feed.log(run.stream_id, "warning", f"its checkpoints are still on the target: {problem}")
+
+    def _drop(self, run: _Run) -> None:
         if run.timer is not None:
             run.timer.cancel()
         self._feed.flush()
@@ -338,7 +367,11 @@ class Supervisor:
         moment = clock.monotonic()
         with self._lock:
             for run in list(self._runs.values()):
-                if run.worker is not None and moment - run.saved >= run.config.reporting_interval:
+                if (
+                    run.worker is not None
+                    and not run.concluded
+                    and moment - run.saved >= run.config.reporting_interval
+                ):
                     self._save(run)
         if moment >= self._keys_due:
             self._keys_due = moment + KEY_CHECK_SECONDS
@@ -348,7 +381,7 @@ class Supervisor:
         """Pause the streams whose key's subscription has lapsed."""
         with self._lock:
             for run in list(self._runs.values()):
-                if run.key_id is None or run.wish is not None:
+                if run.key_id is None or run.wish is not None or run.concluded:
                     continue
                 why = self._keys.get(run.key_id).lapsed
                 if why is not None and self._rows.status(run.stream_id) in (Status.STARTING, Status.RUNNING):

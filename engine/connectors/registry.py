@@ -37,8 +37,10 @@ class Server:
         """`[{name, isSystem, schemas: [{name, isSystem}]}]`"""
         if self.connection.type in _MYSQL:
             with self._mysql() as session:
-                return list(self._module().databases(session))
-        return list(self._module().databases(self.connection))
+                found = list(self._module().databases(session))
+        else:
+            found = list(self._module().databases(self.connection))
+        return [{"schemas": [], **database} for database in found]
 
     def create_database(self, name: str) -> None:
         if self.connection.type in _MYSQL:

@@ -21,6 +21,7 @@ import orjson
 
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
+from engine.streams.redaction import redact, secrets_of
 
 Task = Literal["run", "verify", "cleanup"]
 Message = dict[str, Any]
@@ -36,7 +37,7 @@ class Listener(Protocol):
     def message(self, worker: Worker, message: Message) -> None: ...
 
     def exited(self, worker: Worker, returncode: int, tail: str) -> None:
-        """The process is gone. Negative `returncode` is the signal; `tail` the end of its output."""
+        """The process is gone. Negative `returncode` is the signal; `tail` the end of its output, without secrets."""
 
 
 class Worker:
@@ -46,6 +47,7 @@ class Worker:
         self.task = task
         self.stream_id = job.stream_id
         self._listener = listener
+        self._secrets = secrets_of(job)
         self._job_sent = threading.Event()
         self._stdin_lock = threading.Lock()
         self._tail = bytearray()
@@ -77,7 +79,7 @@ class Worker:
         self._output.start()
         threading.Thread(target=self._serve, args=(report, first), name=name, daemon=True).start()
 
-    def command(self, name: Literal["pause", "stop", "sqlCapture"], **fields: Any) -> None:
+    def command(self, name: Literal["pause", "stop", "forget", "sqlCapture"], **fields: Any) -> None:
         """Ask; the answer is the worker's result. A worker that is already gone is no error here."""
         self._job_sent.wait(30)
         self._write({"command": name, **fields})
@@ -127,7 +129,7 @@ class Worker:
         with self._stdin_lock:
             self._close_stdin()
         self._output.join(5)
-        tail = bytes(self._tail).decode("utf-8", "replace").strip()
+        tail = redact(bytes(self._tail).decode("utf-8", "replace").strip(), self._secrets)
         try:
             self._listener.exited(self, returncode, tail)
         finally:

@@ -97,6 +97,10 @@ class PipeReport:
         self._sender.join()
         self._write([{"t": "result", **result, "peakRssBytes": peak_rss()}])
 
+    def send(self, message: dict[str, Any]) -> None:
+        """One more message after `finish`."""
+        self._write([message])
+
     def _entry(self, schema: str, table: str) -> dict[str, Any]:
         key = (schema, table)
         self._changed[key] = None

@@ -1,6 +1,6 @@
 """The process that runs one stream: `python -m engine.streams.worker REPORT_FD`.
 
-First line on stdin: `{task, job, sqlCapture}`. Further lines: `{command: pause|stop|sqlCapture}`. End of
+First line on stdin: `{task, job, sqlCapture}`. Further lines: `{command: pause|stop|forget|sqlCapture}`. End of
 stdin: the supervisor is gone, so the worker pauses at the next safe point and leaves. SIGTERM stops it.
 
 `DBSTREAMS_WORKER_RUNNER=module:attribute` puts another object in the place of the module
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import signal
 import sys
 import threading
@@ -20,13 +19,14 @@ from typing import Any
 
 import orjson
 
-from engine import config as contract
 from engine.errors import Code, EngineError
 from engine.streams.job import Control, Interrupted, StreamJob
 from engine.streams.lifecycle import Status
+from engine.streams.redaction import redact, secrets_of
 from engine.streams.reporting import PipeReport
 
 RUNNER_VARIABLE = "DBSTREAMS_WORKER_RUNNER"
+FORGET_SECONDS = 60.0  # for the order to drop the checkpoints of a finished stream
 LEAVE_SECONDS = 60.0  # after the supervisor is gone; the epoch in the target guards what comes later
 
 
@@ -38,32 +38,37 @@ def main(report_fd: int) -> None:
     first = orjson.loads(next(lines))
     job = StreamJob.from_json(first["job"])
     control = Control()
+    orders = _Orders(control)
     signal.signal(signal.SIGTERM, lambda _signal, _frame: control.request("stop"))
-    report = PipeReport(report_fd, first.get("sqlCapture", "off"), on_broken=lambda: _abandon(control))
-    threading.Thread(target=_obey, args=(lines, control, report), name="commands", daemon=True).start()
+    report = PipeReport(report_fd, first.get("sqlCapture", "off"), on_broken=orders.abandon)
+    threading.Thread(target=orders.obey, args=(lines, report), name="commands", daemon=True).start()
     report.started()
     try:
         result = _carry_out(first["task"], job, control, report)
     except BaseException as error:  # ConnectorX panics are BaseExceptions; nothing may leave without a result
         result = _failure(error, job)
     report.finish(result)
+    if first["task"] == "run" and Status(result["status"]).is_final:
+        _forget(job, report, orders)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a library's thread left behind must not keep a finished worker alive
 
 
-def _carry_out(task: str, job: StreamJob, control: Control, report: PipeReport) -> dict[str, Any]:
+def _runner() -> Any:
     named = os.environ.get(RUNNER_VARIABLE)
     module, _, attribute = (named or "engine.streams.run").partition(":")
     runner: Any = importlib.import_module(module)
-    if attribute:
-        runner = getattr(runner, attribute)
+    return getattr(runner, attribute) if attribute else runner
+
+
+def _carry_out(task: str, job: StreamJob, control: Control, report: PipeReport) -> dict[str, Any]:
     if task == "verify":
-        return {"status": Status.FINISHED.value, "value": runner.verify_stream(job, control, report)}
+        return {"status": Status.FINISHED.value, "value": _runner().verify_stream(job, control, report)}
     if task == "cleanup":
-        runner.cleanup_stream(job)
+        _runner().forget_stream(job)
         return {"status": Status.FINISHED.value}
-    outcome = runner.run_stream(job, control, report)
+    outcome = _runner().run_stream(job, control, report)
     return {
         "status": outcome.status.value,
         "rows": outcome.rows,
@@ -73,36 +78,31 @@ def _carry_out(task: str, job: StreamJob, control: Control, report: PipeReport) 
     }
 
 
+def _forget(job: StreamJob, report: PipeReport, orders: _Orders) -> None:
+    """Drop the checkpoints, but only when the store says that the stream is over: until then they are what
+    keeps a repeated run from loading the rows again."""
+    if not orders.forget.wait(FORGET_SECONDS) or orders.abandoned:
+        return
+    try:
+        _runner().forget_stream(job)
+    except Exception as error:
+        report.send({"t": "forgotten", "error": _failure(error, job)["error"]["error"]})
+    else:
+        report.send({"t": "forgotten"})
+
+
 def _failure(error: BaseException, job: StreamJob) -> dict[str, Any]:
     if isinstance(error, Interrupted):
         status = Status.PAUSED if error.reason == "pause" else Status.STOPPED
         return {"status": status.value}
     if isinstance(error, EngineError):
         return {"status": Status.FAILED.value, "error": error.as_dict()}
-    # An error nobody foresaw may quote a DSN: what it says is cleaned of every secret of the job.
-    text = f"{type(error).__name__}: {error}"
-    for secret in secrets_of(job):
-        text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", contract.MASK, text)
+    # An error nobody foresaw may quote a DSN.
+    text = redact(f"{type(error).__name__}: {error}", secrets_of(job))
     unforeseen = EngineError(
         Code.INTERNAL_ERROR, f"the worker failed with {text[:2000]}", streamId=job.stream_id
     )
     return {"status": Status.FAILED.value, "error": unforeseen.as_dict()}
-
-
-def secrets_of(job: StreamJob) -> list[str]:
-    """Every secret value in the job's connections, longest first."""
-    found: set[str] = set()
-
-    def walk(revealed: Any, masked: Any) -> None:
-        if isinstance(revealed, dict):
-            for key, value in revealed.items():
-                walk(value, masked[key])
-        elif isinstance(revealed, str) and masked == contract.MASK and revealed:
-            found.add(revealed)
-
-    for connection in job.connections.values():
-        walk(connection.to_json(reveal=True), connection.to_json())
-    return sorted(found, key=len, reverse=True)
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
@@ -110,24 +110,36 @@ def _lines(descriptor: int) -> Iterator[bytes]:
         yield from stdin
 
 
-def _obey(lines: Iterator[bytes], control: Control, report: PipeReport) -> None:
-    for line in lines:
-        order = orjson.loads(line)
-        match order["command"]:
-            case "pause" | "stop" as reason:
-                control.request(reason)
-            case "sqlCapture":
-                report.sql_capture = order["mode"]
-    _abandon(control)
+class _Orders:
+    """What comes in on stdin after the job."""
 
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self.forget = threading.Event()
+        self.abandoned = False
 
-def _abandon(control: Control) -> None:
-    """The supervisor is gone: leave at the next safe point, and at the latest after a minute."""
-    if not control.requested:
-        control.request("pause")
-    timer = threading.Timer(LEAVE_SECONDS, os._exit, args=(1,))
-    timer.daemon = True
-    timer.start()
+    def obey(self, lines: Iterator[bytes], report: PipeReport) -> None:
+        for line in lines:
+            order = orjson.loads(line)
+            match order["command"]:
+                case "pause" | "stop" as reason:
+                    self._control.request(reason)
+                case "sqlCapture":
+                    report.sql_capture = order["mode"]
+                case "forget":
+                    self.forget.set()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """The supervisor is gone: leave at the next safe point, and at the latest after a minute."""
+        if not self.forget.is_set():
+            self.abandoned = True
+            self.forget.set()
+        if not self._control.requested:
+            self._control.request("pause")
+        timer = threading.Timer(LEAVE_SECONDS, os._exit, args=(1,))
+        timer.daemon = True
+        timer.start()
 
 
 if __name__ == "__main__":

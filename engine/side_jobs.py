@@ -19,6 +19,8 @@ from engine.streams.job import StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.progress import Progress
 
+LEFT_OVER_SECONDS = 24 * 3600.0
+
 
 @dataclass(slots=True)
 class _Job:
@@ -33,7 +35,7 @@ class _Job:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-class Verifications:
+class SideJobs:
     """At most one job a stream, and none while the stream itself has a worker."""
 
     def __init__(self, rows: StreamRows, connections: Connections, feed: Feed) -> None:
@@ -91,6 +93,25 @@ class Verifications:
             )
         self._rows.update(stream_id, cleaned=True)
         self._feed.log(stream_id, "info", "the checkpoints on the target were dropped")
+
+    def cleanup_left_over(self) -> None:
+        """In the background: streams that ended lately, but whose server died before their checkpoints went."""
+        since = clock.now() - LEFT_OVER_SECONDS
+        over = [
+            row.id
+            for row in self._rows.of(statuses=[status for status in Status if status.is_final])
+            if not row.cleaned and (row.ended or 0) >= since
+        ]
+
+        def drop() -> None:
+            for stream_id in over:
+                try:
+                    self.cleanup(stream_id)
+                except EngineError as error:
+                    self._feed.log(stream_id, "warning", f"its checkpoints are still there: {error.message}")
+
+        if over:
+            threading.Thread(target=drop, name="left-over checkpoints", daemon=True).start()
 
     def refuse_busy(self, stream_id: str) -> None:
         """INVALID_STREAM_STATE while a job of this stream runs."""
