@@ -95,7 +95,7 @@ class SideJobs:
         self._feed.log(stream_id, "info", "the checkpoints on the target were dropped")
 
     def cleanup_left_over(self) -> None:
-        """In the background: streams that ended lately, but whose server died before their checkpoints went."""
+        """In the background: streams that ended lately, but whose server died before their checkpoints."""
         since = clock.now() - LEFT_OVER_SECONDS
         over = [
             row.id
@@ -153,7 +153,7 @@ class SideJobs:
         with self._lock:
             job = self._jobs.pop(worker.stream_id)
             job.progress.end()
-            if job.task == "verify":
+            if job.task == "verify" and not self._closing:
                 if job.result is None:
                     died = EngineError(
                         Code.WORKER_DIED,

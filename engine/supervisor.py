@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from engine import clock
 from engine.config import StreamConfig
@@ -17,6 +16,7 @@ from engine.connections import Connections, connections_of
 from engine.errors import Code, EngineError
 from engine.feed import Feed
 from engine.keys import Keys
+from engine.running import Recorder, Running
 from engine.stream_rows import StreamRows
 from engine.streams import dispatch
 from engine.streams.dispatch import Message, Worker
@@ -31,29 +31,6 @@ KEY_CHECK_SECONDS = 5.0
 _ALIVE = [status for status in Status if status.has_worker]
 
 
-@dataclass(slots=True)
-class _Run:
-    """A stream that has a worker, or waits for its next one."""
-
-    stream_id: str
-    config_id: str
-    key_id: str | None
-    config: StreamConfig
-    progress: Progress
-    worker: Worker | None = None
-    wish: Literal["pause", "stop", "kill", "leave"] | None = None
-    result: Message | None = None
-    restarts: int = 0
-    rows_at_spawn: int = 0
-    spawned: float = 0.0
-    timer: threading.Timer | None = None
-    concluded: bool = False  # the store has its end; the worker only drops the checkpoints
-    saved: float = 0.0
-    charged_bytes: int = 0
-    charged_elapsed: float = 0.0
-    over: threading.Event = field(default_factory=threading.Event)
-
-
 class Supervisor:
     def __init__(
         self, rows: StreamRows, connections: Connections, keys: Keys, feed: Feed, *, restarts: int = RESTARTS
@@ -62,10 +39,11 @@ class Supervisor:
         self._connections = connections
         self._keys = keys
         self._feed = feed
+        self._recorder = Recorder(rows, keys)
         self._restarts = restarts
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Running] = {}
         self._closing = False
         self._ended = threading.Event()
         self._keys_due = 0.0
@@ -104,7 +82,7 @@ class Supervisor:
                 models = {id_: self._connections.model(id_) for id_ in connections_of(row.config)}
                 source = models[config.source.connections[0].connection_id].type.value
                 progress = Progress(source, models[config.target.id].type.value, row.stats)
-                run = _Run(stream_id, row.config_id, row.key_id, config, progress)
+                run = Running(stream_id, row.config_id, row.key_id, config, progress)
                 run.charged_bytes, run.charged_elapsed = progress.bytes, progress.elapsed
                 self._spawn(run, resume)
             except EngineError as error:
@@ -187,7 +165,7 @@ class Supervisor:
 
     # ------------------------------------------------------------ workers
 
-    def _spawn(self, run: _Run, resume: bool) -> None:
+    def _spawn(self, run: Running, resume: bool) -> None:
         models = {id_: self._connections.model(id_) for id_ in connections_of(run.config.to_json())}
         job = StreamJob(run.stream_id, run.config, models, resume)
         run.result, run.timer = None, None
@@ -205,6 +183,12 @@ class Supervisor:
         if run is None or run.worker not in (worker, None):
             return
         run.progress.feed(message)
+        try:
+            self._take(run, worker, message)
+        except EngineError as error:  # the store: a full disk must not stop the reading of reports
+            self._feed.publish_only("error", error.message)
+
+    def _take(self, run: Running, worker: Worker, message: Message) -> None:
         match message["t"]:
             case "started":
                 with self._lock:
@@ -236,10 +220,20 @@ class Supervisor:
                 return
             run.progress.end()
             run.worker = None
-            self._settle(run, returncode, tail)
+            self._settle_surely(run, returncode, tail)
+
+    def _settle_surely(self, run: Running, returncode: int, tail: str) -> None:
+        """Settle, again and again while the store refuses: until then the stream counts as running."""
+        with self._lock:
+            try:
+                self._settle(run, returncode, tail)
+            except EngineError as error:
+                self._feed.publish_only("error", error.message)
+                if not self._closing:
+                    run.timer = _later(2.0, self._settle_surely, run, returncode, tail)
             self._changed.notify_all()
 
-    def _settle(self, run: _Run, returncode: int, tail: str) -> None:
+    def _settle(self, run: Running, returncode: int, tail: str) -> None:
         """The worker is gone: decide what the stream is now."""
         result = run.result
         error = (result or {}).get("error")
@@ -250,7 +244,7 @@ class Supervisor:
         elif run.wish == "kill":
             self._finish(run, Status.STOPPED)
         elif run.wish == "leave" and (result is None or result["status"] in (Status.PAUSED, Status.STOPPED)):
-            self._save(run)  # this server is closing; RUNNING stays, and the next one resumes it
+            self._recorder.save(run)  # this server is closing; RUNNING stays, and the next one resumes it
             self._drop(run)
         elif result is not None:
             self._finish(run, Status(result["status"]), result)
@@ -259,12 +253,11 @@ class Supervisor:
         else:
             self._restart_or_fail(run, returncode, tail)
 
-    def _restart_or_fail(self, run: _Run, returncode: int, tail: str) -> None:
-        progressed = run.progress.rows > run.rows_at_spawn
-        if progressed and clock.monotonic() - run.spawned >= HEALTHY_SECONDS:
+    def _restart_or_fail(self, run: Running, returncode: int, tail: str) -> None:
+        if run.progressed and clock.monotonic() - run.spawned >= HEALTHY_SECONDS:
             run.restarts = 0
         cause = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
-        if run.restarts < self._restarts and (progressed or run.restarts < 2) and not self._closing:
+        if run.restarts < self._restarts and (run.progressed or run.restarts < 2) and not self._closing:
             delay = BACKOFF[min(run.restarts, len(BACKOFF) - 1)]
             run.restarts += 1
             self._feed.log(
@@ -273,10 +266,8 @@ class Supervisor:
                 f"the worker died ({cause}); restart {run.restarts} of {self._restarts} in {delay} s",
                 output=tail[-2000:],
             )
-            self._save(run)
-            run.timer = threading.Timer(delay, self._restart, args=(run,))
-            run.timer.daemon = True
-            run.timer.start()
+            self._recorder.save(run)
+            run.timer = _later(delay, self._restart, run)
             return
         error = EngineError(
             Code.WORKER_DIED,
@@ -289,7 +280,7 @@ class Supervisor:
         )
         self._finish(run, Status.FAILED, {"error": error.as_dict()})
 
-    def _restart(self, run: _Run) -> None:
+    def _restart(self, run: Running) -> None:
         with self._lock:
             if self._closing or self._runs.get(run.stream_id) is not run or run.worker is not None:
                 return
@@ -302,55 +293,34 @@ class Supervisor:
 
     # ------------------------------------------------------------ the store
 
-    def _finish(self, run: _Run, status: Status, result: Mapping[str, Any] | None = None) -> None:
+    def _finish(self, run: Running, status: Status, result: Mapping[str, Any] | None = None) -> None:
         self._conclude(run, status, result)
         self._drop(run)
 
-    def _conclude(self, run: _Run, status: Status, result: Mapping[str, Any] | None = None) -> None:
+    def _conclude(self, run: Running, status: Status, result: Mapping[str, Any] | None = None) -> None:
         result = result or {}
         error = result.get("error")
         if status is Status.FAILED:
-            message = error["error"] if error else "the stream failed"
+            message = f"the stream is FAILED: {error['error']}" if error else "the stream is FAILED"
             self._feed.log(run.stream_id, "error", message, category="error", code=error and error["code"])
         else:
             self._feed.log(run.stream_id, "info", f"the stream is {status.value}")
-        self._save(run, status, error)
+        self._recorder.save(run, status, error)
         self._rows.move(run.stream_id, _ALIVE, status, ended=clock.now(), error=error)
         run.concluded = True
         self._changed.notify_all()
 
-    def _forgotten(self, run: _Run, problem: str | None) -> None:
+    def _forgotten(self, run: Running, problem: str | None) -> None:
         if problem is None:
             self._rows.update(run.stream_id, cleaned=True)
         else:
             self._feed.log(run.stream_id, "warning", f"its checkpoints are still on the target: {problem}")
 
-    def _drop(self, run: _Run) -> None:
+    def _drop(self, run: Running) -> None:
         if run.timer is not None:
             run.timer.cancel()
         self._feed.flush()
         self._runs.pop(run.stream_id, None)
-        run.over.set()
-
-    def _save(
-        self, run: _Run, status: Status = Status.RUNNING, error: Mapping[str, Any] | None = None
-    ) -> None:
-        progress = run.progress
-        self._rows.update(
-            run.stream_id,
-            stats=progress.stats(run.stream_id, run.config_id, status, error),
-            rows=progress.rows,
-            bytes=progress.bytes,
-            rows_skipped=progress.failed_events,
-            active_seconds=progress.elapsed,
-        )
-        run.saved = clock.monotonic()
-        if run.key_id is not None:
-            bytes_, elapsed = progress.bytes, progress.elapsed
-            seconds = elapsed - run.charged_elapsed if run.config.mode == "cdc" else 0.0
-            if bytes_ > run.charged_bytes or seconds > 0:
-                self._keys.charge(run.key_id, max(0, bytes_ - run.charged_bytes), seconds)
-            run.charged_bytes, run.charged_elapsed = bytes_, elapsed
 
     # ------------------------------------------------------------ the clock
 
@@ -367,12 +337,8 @@ class Supervisor:
         moment = clock.monotonic()
         with self._lock:
             for run in list(self._runs.values()):
-                if (
-                    run.worker is not None
-                    and not run.concluded
-                    and moment - run.saved >= run.config.reporting_interval
-                ):
-                    self._save(run)
+                if run.save_due(moment):
+                    self._recorder.save(run)
         if moment >= self._keys_due:
             self._keys_due = moment + KEY_CHECK_SECONDS
             self.check_keys()
@@ -420,6 +386,13 @@ def not_supervising() -> EngineError:
         Code.STORE_UNAVAILABLE,
         "this engine was opened without supervision and does not run streams; use supervise=True",
     )
+
+
+def _later(seconds: float, call: Callable[..., None], *args: Any) -> threading.Timer:
+    timer = threading.Timer(seconds, call, args=args)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _in_background(call: Callable[..., None], *args: Any) -> None:

@@ -37,7 +37,8 @@ class Listener(Protocol):
     def message(self, worker: Worker, message: Message) -> None: ...
 
     def exited(self, worker: Worker, returncode: int, tail: str) -> None:
-        """The process is gone. Negative `returncode` is the signal; `tail` the end of its output, without secrets."""
+        """The process is gone. Negative `returncode` is the signal; `tail` the end of its output, without
+        secrets."""
 
 
 class Worker:

@@ -1,7 +1,8 @@
 """The process that runs one stream: `python -m engine.streams.worker REPORT_FD`.
 
-First line on stdin: `{task, job, sqlCapture}`. Further lines: `{command: pause|stop|forget|sqlCapture}`. End of
-stdin: the supervisor is gone, so the worker pauses at the next safe point and leaves. SIGTERM stops it.
+First line on stdin: `{task, job, sqlCapture}`. Further lines: `{command}`, one of pause, stop, sqlCapture
+(with `mode`) and forget (drop the checkpoints: the store says that the stream is over). End of stdin: the
+supervisor is gone, so the worker pauses at the next safe point and leaves. SIGTERM stops it.
 
 `DBSTREAMS_WORKER_RUNNER=module:attribute` puts another object in the place of the module
 `engine.streams.run`; it exists for tests that inject faults and is not set in production.
