@@ -69,9 +69,8 @@ class Names:
     tables: dict[str, str] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     sequences: dict[str, str] = field(default_factory=dict)
-    relations: Namespace = field(
-        default_factory=Namespace
-    )  # tables, indexes, sequences and types of the schema
+    relations: Namespace = field(default_factory=Namespace)  # the schema's tables, indexes and sequences
+    types: Namespace = field(default_factory=Namespace)  # its types; every table is one too
     table_notes: dict[str, list[Note]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
@@ -102,7 +101,7 @@ def resolve_names(source: Database, policies: Policies, rename: Mapping[str, str
     """Target names of all tables, sequences and columns.
 
     Raises VALIDATION_FAILED for a rename key that names nothing (or two things) and for a new name that
-    PostgreSQL cannot hold. Names that the policies refuse, and names that fall together, become REFUSED notes.
+    PostgreSQL cannot hold. Names the policies refuse, and names that fall together, become REFUSED notes.
     """
     tables = copied_tables(source)
     renamed = _Renames(source, tables, rename)
@@ -112,6 +111,7 @@ def resolve_names(source: Database, policies: Policies, rename: Mapping[str, str
         notes = names.table_notes.setdefault(table.name, [])
         wanted = renamed.table(table.name)
         names.tables[table.name] = scope.name(table.name, wanted, notes, table.name, None)
+    names.types = Namespace(names.tables.values())
     sequence_scope = _Scope(policies, names.relations, "sequence", scope.folded)
     for sequence in source.sequences:
         wanted = renamed.table(sequence.name)
