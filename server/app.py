@@ -6,7 +6,6 @@ into the envelope at the outermost step.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.errors import Code, EngineError
 from server.access import log_request
 from server.auth import CREDENTIAL_PARAMETERS, authenticate
 from server.errors import error_response
+from server.idempotency import Kept, Ticket, digest_of
 from server.operations import Auth, Call, Confirm, Operation
 from server.parameters import confirmed_by, idempotency_key_of, read_body, read_query, request_id_of
 from server.request_ids import new_request_id, request_ids
@@ -162,28 +162,27 @@ def _endpoint(services: Services, operation: Operation) -> Callable[[Request], A
 
 
 async def _once(services: Services, operation: Operation, call: Call, token: str, raw: bytes) -> Response:
-    """Run the call, or give its kept answer again. Only successes are kept: a call that failed changed
-    nothing, and doing it again is what its caller wants."""
-    store = services.engine.idempotency
+    """Run the call, or give its kept answer again."""
+    store = services.idempotency
     scope = call.request.scope
-    owner = f"{call.key.id} {operation.method} {scope['path']}"
-    request = b"%d %b %b" % (len(scope["query_string"]), scope["query_string"], raw)
-    kept = await call.run(store.begin, owner, token, request)
-    if kept is not None:
-        headers = {REPLAYED: "true"} | ({"Location": kept["location"]} if kept["location"] else {})
-        return raw_response(kept["status"], kept["body"].encode(), operation.answer.media, headers)
+    digest = digest_of(token, operation.method, scope["path"], scope["query_string"], raw)
+    first = await call.run(store.begin, call.key.id, token, digest)
+    if isinstance(first, Kept):
+        headers = {REPLAYED: "true"} | ({"Location": first.location} if first.location else {})
+        return raw_response(first.status, first.body, operation.answer.media, headers)
+    ticket: Ticket = first
     try:
         response = _finish(operation, await operation.handler(call))
     except BaseException:
-        await asyncio.shield(call.run(store.forget, owner, token))
+        store.abandon(ticket)
         raise
-    body = response.content.body.decode() if response.content else ""
     location = (response.get_first_header(b"location") or b"").decode("latin-1")
-    answer = {"status": response.status, "body": body, "location": location}
+    kept = Kept(response.status, response.content.body if response.content else b"", location)
     try:
-        await call.run(store.finish, owner, token, answer)
-    except EngineError as error:
+        await call.run(store.finish, ticket, kept)
+    except Exception as error:
         # The call is done and its caller must hear so; only a repetition will not be recognized.
+        store.abandon(ticket)
         log.error("idempotency_not_kept", request_id=call.request_id, exc_info=error)
     return response
 

@@ -76,6 +76,7 @@ def build_document(operations: Iterable[Operation]) -> Document:
             "securitySchemes": _SCHEMES,
             "parameters": _shared_parameters(),
             "headers": _shared_headers(),
+            "examples": {code.value: {"value": _example(code)} for code in Code},
         },
     }
 
@@ -204,7 +205,7 @@ def _failure(status: int, codes: list[Code]) -> Document:
         "content": {
             JSON_TEXT: {
                 "schema": {"$ref": REF + "Error"},
-                "examples": {code.value: {"value": _example(code)} for code in codes},
+                "examples": {name: {"$ref": f"#/components/examples/{name}"} for name in names},
             }
         },
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from server.idempotency import IdempotencyStore
 from server.metrics import Metrics
 from server.pool import Pool
 
@@ -40,6 +41,7 @@ class Settings:
 class Services:
     engine: Engine
     settings: Settings
+    idempotency: IdempotencyStore
     metrics: Metrics
     local: Pool
     remote: Pool
@@ -51,6 +53,7 @@ class Services:
         return cls(
             engine,
             settings,
+            IdempotencyStore(settings.data_dir / "idempotency.sqlite"),
             Metrics(engine),
             Pool("local", settings.local_threads, settings.waiting),
             Pool("remote", settings.remote_threads, settings.waiting),
@@ -60,3 +63,4 @@ class Services:
         self.closing.set()
         self.local.close()
         self.remote.close()
+        self.idempotency.close()

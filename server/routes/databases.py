@@ -7,7 +7,7 @@ from typing import Any
 from engine.errors import Code
 from server.operations import Answer, Body, Call, Table
 from server.routes.connections import REACHING
-from server.schemas.connections import DatabaseCreated, DatabaseInfo, NewName, SchemaInfo
+from server.schemas.connections import DatabaseCreated, DatabaseInfo, NewName, SchemaCreated, SchemaInfo
 
 table = Table("databases")
 
@@ -18,7 +18,7 @@ _ERRORS = (
     Code.QUERY_FAILED,
     *REACHING,
 )
-_IN_ONE = (*_ERRORS, Code.DATABASE_NOT_FOUND)
+_IN_ONE = (*_ERRORS, Code.DATABASE_NOT_FOUND, Code.UNSUPPORTED_ROUTE)
 
 
 @table.call(
@@ -65,7 +65,7 @@ async def list_schemas(call: Call) -> Any:
     "createSchema",
     "Create a schema (PostgreSQL)",
     body=Body(NewName, {"name": "staging"}, plain_text_field="name"),
-    answer=Answer(DatabaseCreated, 201, "Created"),
+    answer=Answer(SchemaCreated, 201, "Created"),
     errors=(*_IN_ONE, Code.NAME_TAKEN),
     idempotent=True,
 )

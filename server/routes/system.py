@@ -65,7 +65,7 @@ async def defaults(call: Call) -> Any:
 
 @table.call("GET", "/system/sql-logging", "getSqlLogging", "What is logged of SQL", answer=Answer(SqlLogging))
 async def get_sql_logging(call: Call) -> Any:
-    return await call.run(lambda: call.engine.sql_logging)
+    return await call.run(call.engine.sql_logging.get)
 
 
 @table.call(
@@ -78,7 +78,7 @@ async def get_sql_logging(call: Call) -> Any:
     idempotent=True,
 )
 async def put_sql_logging(call: Call) -> Any:
-    return await call.run(call.engine.set_sql_logging, call.body)
+    return await call.run(call.engine.sql_logging.set, call.body)
 
 
 @table.call(

@@ -77,9 +77,18 @@ class ConnectionView(View):
     created: Annotated[int, Field(description="Seconds since the epoch")]
     status: str
     alias: str | None = None
-    ssl: TlsView
-    spec: ConnectionSpecView
+    ssl: TlsView | None = None
+    spec: Annotated[
+        ConnectionSpecView | None, Field(description="Absent, like ssl, when its secrets cannot be read")
+    ] = None
     databases_info: list[DatabaseInfo]
+
+
+class SearchCoverage(View):
+    """How many connections have a listing of their databases to search in."""
+
+    connections: int
+    with_databases: int
 
 
 class ConnectionList(View):
@@ -87,8 +96,10 @@ class ConnectionList(View):
     total: Annotated[Total, Field(description="All that are saved")]
     filtered: Annotated[Total, Field(description="Those that match the search")]
     search: str | None = None
-    matched_paths: dict[str, Any] | list[Any] | None = None
-    database_search_coverage: dict[str, Any] | None = None
+    matched_paths: Annotated[
+        list[str] | None, Field(description="Where the text was found: connection/database/schema")
+    ] = None
+    database_search_coverage: SearchCoverage | None = None
 
 
 class ConnectionCreated(View):
@@ -100,7 +111,9 @@ class Ping(View):
     """The server answered."""
 
     ping: Literal["ok"]
-    server_version: str | None = None
+    server_version: str
+    flavor: str
+    tls: Annotated[str | None, Field(description="The protocol, or null without TLS")]
 
 
 class NewName(Model):
@@ -109,3 +122,10 @@ class NewName(Model):
 
 class DatabaseCreated(View):
     name: str
+    status: Literal["created"]
+
+
+class SchemaCreated(View):
+    name: str
+    database: str
+    status: Literal["created"]
