@@ -65,6 +65,7 @@ class Recorder:
         self._rows.update(
             run.stream_id,
             stats=progress.stats(run.stream_id, run.config_id, status, error),
+            stage=progress.stage,
             rows=rows,
             bytes=size,
             rows_skipped=progress.failed_events,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from engine import clock, ids
@@ -53,7 +52,8 @@ class Streams:
     def get(self, stream_id: str) -> dict[str, Any]:
         """STREAM_NOT_FOUND"""
         row = self._rows.get(stream_id)
-        return {**_shape(row), "config": row.config, "plan": row.plan}
+        positions = (row.stats or {}).get("positions", {})
+        return {**_shape(row), "positions": positions, "config": row.config, "plan": row.plan}
 
     def stats(self, stream_or_config_id: str) -> dict[str, Any]:
         """The contract's stats, live while a worker runs. A config id means its newest stream."""
@@ -171,7 +171,6 @@ class Streams:
 
 
 def _shape(row: Any) -> dict[str, Any]:
-    stats: Mapping[str, Any] = row.stats or {}
     return {
         "id": row.id,
         "runId": row.run_id,
@@ -179,7 +178,7 @@ def _shape(row: Any) -> dict[str, Any]:
         "name": row.config["name"],
         "mode": row.config["mode"],
         "status": row.status,
-        "stage": stats.get("stage", 0),
+        "stage": row.stage,
         "created": int(row.created),
         "started": None if row.started is None else int(row.started),
         "ended": None if row.ended is None else int(row.ended),
@@ -188,7 +187,6 @@ def _shape(row: Any) -> dict[str, Any]:
         "dataSize": row.bytes,
         "reason": row.reason,
         "error": row.error,
-        "positions": stats.get("positions", {}),
     }
 
 

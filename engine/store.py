@@ -78,6 +78,7 @@ streams = sa.Table(
     sa.Column("started", sa.Float),
     sa.Column("ended", sa.Float),
     sa.Column("active_seconds", sa.Float, nullable=False, default=0.0),
+    sa.Column("stage", sa.Integer, nullable=False, default=0),
     sa.Column("rows", sa.Integer, nullable=False, default=0),
     sa.Column("bytes", sa.Integer, nullable=False, default=0),
     sa.Column("rows_skipped", sa.Integer, nullable=False, default=0),
@@ -85,7 +86,6 @@ streams = sa.Table(
     sa.Column("error", _JSON),
     sa.Column("stats", _JSON),
     sa.Column("plan", _JSON),
-    sa.Column("outcome", _JSON),
     sa.Column("verify", _JSON),
     sa.Column("cleaned", sa.Boolean, nullable=False, default=False),  # its checkpoints were dropped
 )

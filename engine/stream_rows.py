@@ -13,6 +13,9 @@ from engine.store import Store, streams
 from engine.streams.lifecycle import Status
 
 
+_SUMMARY = [column for column in streams.c if column.name not in ("plan", "stats", "verify")]
+
+
 class StreamRows:
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -81,8 +84,8 @@ class StreamRows:
             )
 
     def of(self, *, config_id: str | None = None, statuses: Iterable[Status] | None = None) -> list[Any]:
-        """Newest first."""
-        query = sa.select(streams).order_by(streams.c.id.desc())
+        """Newest first, without plan, statistics and comparison, which are large."""
+        query = sa.select(*_SUMMARY).order_by(streams.c.id.desc())
         if config_id is not None:
             query = query.where(streams.c.config_id == config_id)
         if statuses is not None:

@@ -76,7 +76,10 @@ class Supervisor:
         """Give a stream in STARTING its worker. When that cannot be done it is FAILED, and so is the call."""
         row = self._rows.get(stream_id)
         with self._lock:
-            self._refuse_closing()
+            if self._closing:
+                raise EngineError(Code.NOT_READY, "the engine is closing")
+            if self._rows.status(stream_id) is not Status.STARTING:
+                return  # it was stopped or paused before it got its worker
             try:
                 config = StreamConfig.parse(row.config)
                 models = {id_: self._connections.model(id_) for id_ in connections_of(row.config)}
@@ -106,23 +109,18 @@ class Supervisor:
         status = self._rows.status(stream_id)
         to = after(status, command)
         run = self._runs.get(stream_id)
-        waiting = run is not None and run.worker is None
-        if run is None or waiting:
+        if run is None or run.worker is None:
             # Paused, or between two attempts: nobody has to be asked.
             to = Status.PAUSED if command is Command.PAUSE else Status.STOPPED
         values = {"ended": clock.now()} if not to.has_worker else {}
         self._rows.move(stream_id, [status], to, reason=reason, **values)
         if run is not None and run.worker is not None:
-            match command:
-                case Command.FORCE_STOP:
-                    run.wish = "kill"
-                    run.worker.kill()
-                case Command.PAUSE:
-                    run.wish = "pause"
-                    _in_background(run.worker.command, "pause")
-                case _:
-                    run.wish = "stop"
-                    _in_background(run.worker.command, "stop")
+            if command is Command.FORCE_STOP:
+                run.wish = "kill"
+                run.worker.kill()
+            else:
+                run.wish = "pause" if command is Command.PAUSE else "stop"
+                _in_background(run.worker.command, run.wish)
         elif run is not None:
             self._drop(run)
         self._feed.log(stream_id, "info", f"{command.value.replace('_', ' ')} asked for" + _because(reason))
@@ -247,7 +245,9 @@ class Supervisor:
             self._recorder.save(run)  # this server is closing; RUNNING stays, and the next one resumes it
             self._drop(run)
         elif result is not None:
-            self._finish(run, Status(result["status"]), result)
+            # A stop that crossed with the end of stdin comes back as a pause.
+            crossed = run.wish == "stop" and result["status"] == Status.PAUSED
+            self._finish(run, Status.STOPPED if crossed else Status(result["status"]), result)
         elif run.wish in ("pause", "stop"):
             self._finish(run, Status.PAUSED if run.wish == "pause" else Status.STOPPED)
         else:
@@ -375,10 +375,6 @@ class Supervisor:
                 worker.done.wait(10)
         self._ended.set()
         self._ticker.join(10)
-
-    def _refuse_closing(self) -> None:
-        if self._closing:
-            raise EngineError(Code.NOT_READY, "the engine is closing")
 
 
 def not_supervising() -> EngineError:

@@ -251,6 +251,7 @@ class Progress:
         self.stage = stored["stage"]
         self.phases = dict(stored["phases"])
         self.peak_rss = int(stored["peakRssMb"] * 2**20)
+        self.notes = list(stored["notes"])
         known = set(TableProgress("", "").to_json(0.0))
         for item in stored["tables"]:
             self._tables[item["schema"], item["table"]] = TableProgress(
