@@ -80,7 +80,7 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
     }
 
 
-def forget_stream(job: StreamJob) -> None:
+def cleanup_stream(job: StreamJob) -> None:
     """Drop the checkpoint rows: once the store says FINISHED, or when a stream is given up for good."""
     with closing(open_target(job)) as target:
         target.forget()

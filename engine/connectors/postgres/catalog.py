@@ -119,6 +119,11 @@ def has_rows(session: PgConnection, qualified: str) -> bool:
     return bool(row and row[0])
 
 
-def extensions(session: PgConnection) -> frozenset[str]:
-    """The extensions installed in this database."""
-    return frozenset(name for (name,) in session.execute("SELECT extname::text FROM pg_extension"))
+def extensions(session: PgConnection) -> dict[str, str]:
+    """The extensions installed in this database, each with the schema its objects live in."""
+    return dict(
+        session.execute(
+            "SELECT e.extname::text, n.nspname::text"
+            " FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace"
+        ).fetchall()
+    )

@@ -42,7 +42,7 @@ class PostgresTarget:
         self.missing_database = False
         self._session = self._look()
         self.info: ServerInfo = session.server_info(self._session)
-        self._extensions = frozenset() if self.missing_database else catalog.extensions(self._session)
+        self._extensions = {} if self.missing_database else catalog.extensions(self._session)
         self._live: dict[str, LiveTable | None] = {}
 
     def _look(self) -> PgConnection:
@@ -65,7 +65,8 @@ class PostgresTarget:
                 structure=self.spec.structure_options,
                 rename=self.spec.rename,
                 server_version=int(self._session.info.server_version),
-                extensions=self._extensions,
+                extensions=frozenset(self._extensions),
+                extension_schemas=self._extensions,
                 facts=facts,
                 key_first=self.spec.write_mode is WriteMode.UPSERT,
             ),
