@@ -213,10 +213,30 @@ class Engine:
         once a second. Raises the stream's EngineError when it fails, VERIFY_MISMATCH when `verify` finds a
         difference.
         """
-        request = copying.CopyRequest(
-            source_url, target_url, tables, exclude, schema_policy, write_mode, skip_data, workers, policies
+        config_id = self.prepare_copy(
+            source_url,
+            target_url,
+            tables=tables,
+            exclude=exclude,
+            schema_policy=schema_policy,
+            write_mode=write_mode,
+            skip_data=skip_data,
+            workers=workers,
+            policies=policies,
         )
-        return copying.copy(self, request, verify=verify, on_progress=on_progress)
+        stream_id = self.configs.start(config_id)["id"]
+        return self.follow(stream_id, verify=verify, on_progress=on_progress)
+
+    def prepare_copy(self, source_url: str, target_url: str, **options: Any) -> str:
+        """Save what `copy` would run, with the same options but `verify` and `on_progress`; the config's id.
+        Nothing is started: `configs.plan` shows what would be done, `configs.start` does it."""
+        return copying.prepare(self, copying.CopyRequest(source_url, target_url, **options))
+
+    def follow(
+        self, stream_id: str, *, verify: bool = False, on_progress: copying.OnProgress | None = None
+    ) -> CopyResult:
+        """Wait for a stream that was started or resumed; ends and raises like `copy`."""
+        return copying.follow(self, stream_id, verify=verify, on_progress=on_progress)
 
     def _release(self) -> None:
         if self._lock_file is not None:

@@ -187,15 +187,6 @@ def prepare(engine: Engine, request: CopyRequest) -> str:
     return str(engine.configs.create(config)["id"])
 
 
-def copy(
-    engine: Engine, request: CopyRequest, *, verify: bool, on_progress: OnProgress | None = None
-) -> CopyResult:
-    """See `Engine.copy`."""
-    config_id = prepare(engine, request)
-    stream_id = engine.configs.start(config_id)["id"]
-    return follow(engine, stream_id, verify=verify, on_progress=on_progress)
-
-
 def follow(
     engine: Engine, stream_id: str, *, verify: bool = False, on_progress: OnProgress | None = None
 ) -> CopyResult:
