@@ -4,7 +4,8 @@
         target.execute("CREATE TABLE t (a int)", database=target.database())
 
 The programs are the system's (`mariadbd`, `postgres`); its services and configuration files are not touched.
-Started by root, a server runs as the system user `mysql` or `postgres`; otherwise as the caller.
+Started by root, a server runs as the system user `mysql` or `postgres` (`nobody` where there
+is none); otherwise as the caller.
 The folder lies in DBSTREAMS_SERVERS_DIR, by default a folder of the caller's in the temporary directory.
 """
 
@@ -74,7 +75,7 @@ class PrivateServer:
         self.settings = dict(settings or {})
         self.durable = durable
         self._process: subprocess.Popen[bytes] | None = None
-        self._run_as = pwd.getpwnam(self.account) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        self._run_as = _account(self.account)
         root = _root_folder()
         guard.sweep(root)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.account}-", dir=root))
@@ -347,6 +348,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _account(name: str) -> pwd.struct_passwd:
+    """Who runs a server: the caller; for root, whom servers refuse, `name`, or `nobody` on a system that has
+    the program without its account."""
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid())
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return pwd.getpwnam("nobody")
 
 
 def _program(*names: str) -> str:

@@ -22,7 +22,8 @@ from benchmarks.servers import Certificates, MariaDB, Postgres
 pytestmark = pytest.mark.integration
 
 OWNER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored
 from benchmarks.servers import MariaDB, Postgres
 server = {"MariaDB": MariaDB, "Postgres": Postgres}[sys.argv[1]]()
 print(server.pid, server.folder, flush=True)
@@ -62,10 +63,13 @@ def test_no_server_outlives_its_owner(kind: str, number: signal.Signals, open_di
     )
     assert owner.stdout is not None
     with owner:
-        pid, folder = owner.stdout.readline().split()
-        assert guard.identity(int(pid))
-        owner.send_signal(number)
-        owner.wait(timeout=60)
+        try:
+            pid, folder = owner.stdout.readline().split()
+            assert guard.identity(int(pid))
+            owner.send_signal(number)
+            owner.wait(timeout=60)
+        finally:
+            owner.kill()
     _until(lambda: not guard.identity(int(pid)) and not Path(folder).exists())
 
 
