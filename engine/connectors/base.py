@@ -6,7 +6,7 @@ Nothing here knows a dialect. A source connector makes `TableRead`s and readers;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -240,6 +240,105 @@ class TargetDatabase:
     tables: tuple[TargetTable, ...]
     statements: tuple[Statement, ...] = ()  # not belonging to one table: namespace, types, functions
     notes: tuple[Note, ...] = ()
+
+
+# ---------------------------------------------------------------- comparing both sides
+
+
+class Form(StrEnum):
+    """The text, or the bytes, in which both servers' values of one column are compared.
+
+    Those of SERVER_FORMS are printed alike by SQL on both sides; the others only by our own encoder.
+    """
+
+    INTEGER = "integer"  # digits with an optional '-'
+    DECIMAL = "decimal"  # as declared
+    DECIMAL_TRIMMED = "decimal_trimmed"  # without trailing zeros of the fraction
+    BITS = "bits"  # one digit a bit
+    DATE = "date"  # ISO, ' BC' behind the year 0 of MySQL, '-infinity' for the sentinel
+    MOMENT = "moment"  # date and time without zone, or in UTC; fraction without trailing zeros
+    DURATION = "duration"  # [-]HH:MM:SS with the fraction without trailing zeros
+    TEXT = "text"  # UTF-8
+    PRINTED = "printed"  # whatever the servers print: pairs of types nothing better is known for
+    BYTES = "bytes"  # hexadecimal
+    LABELS = "labels"  # of a set: how many, then joined by commas
+    UUID = "uuid"  # 32 hexadecimal digits
+    INET = "inet"  # the bytes of PostgreSQL's inet_send, hexadecimal
+    FLOAT = "float"  # IEEE 754 double, eight bytes
+    JSON = "json"  # keys sorted, numbers by value
+    GEOMETRY = "geometry"  # SRID, then WKB
+    VECTOR = "vector"  # IEEE 754 single, four bytes each
+    DECODED = "decoded"  # text the source server itself cannot convert: raw bytes, decoded by us
+
+
+SERVER_FORMS = frozenset(Form) - {Form.FLOAT, Form.JSON, Form.GEOMETRY, Form.VECTOR, Form.DECODED}
+
+
+@dataclass(frozen=True, slots=True)
+class DigestColumn:
+    """One column of both sides with the form it is compared in.
+
+    hashed: long values go into the row's text as their hash; short ones as they are, after their length.
+    """
+
+    read: ReadColumn
+    target: TargetColumn
+    form: Form
+    hashed: bool = False
+
+
+class HashFunction(StrEnum):
+    """Names as in hashlib. MySQL from 9.6 on has MD5 only as an optional component."""
+
+    MD5 = "md5"
+    SHA256 = "sha256"
+
+
+class DigestSql(Protocol):
+    """How one server spells what a comparison needs. Every method gives SQL text; `text` and `hex` in the
+    names say what the expression yields. Texts are UTF-8 on both sides."""
+
+    table: str  # quoted and qualified
+
+    def field_text(self, column: DigestColumn) -> str:
+        """The column in its form (of SERVER_FORMS), never NULL: '~' stands for it."""
+
+    def raw(self, column: DigestColumn) -> str:
+        """The column for our own encoder."""
+
+    def joined(self, texts: Sequence[str]) -> str:
+        """The texts with '|' between."""
+
+    def digest_hex(self, text: str) -> str:
+        """The first 64 bits of the hash of a text, 16 lower-case digits."""
+
+    def number(self, digest_hex: str) -> str:
+        """A 64-bit integer, signed or not, that can be summed without overflow."""
+
+    def bucket(self, digest_hex: str, count: int) -> str:
+        """0 to count-1; `count` is a power of two up to 65536."""
+
+    def within(self, bounds: KeyRange | None) -> str:
+        """A condition on the leading key column. NULL belongs to the range without lower bound."""
+
+
+class DigestSession(Protocol):
+    """One connection for comparing, used by one thread at a time (`cancel` by any)."""
+
+    def begin(self) -> None:
+        """Start a read-only transaction with one picture of the data."""
+
+    def end(self) -> None: ...
+
+    def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """Stream the rows of a SELECT, however many. Raises QUERY_FAILED, CONNECTION_LOST."""
+
+    def fetch(self, statement: str) -> list[tuple[Any, ...]]:
+        """The few rows of a SELECT, by whatever plan is fastest. Raises as `rows`."""
+
+    def cancel(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 # ---------------------------------------------------------------- progress and cancellation

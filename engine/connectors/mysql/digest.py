@@ -1,0 +1,283 @@
+"""What a comparison asks of MySQL or MariaDB: canonical text per column, digests, ranges, cancellation.
+
+Traps that shape the SQL:
+- CONCAT of columns in several collations is an error, of several charsets a conversion: every text is brought
+  to utf8mb4_bin explicitly.
+- CONCAT of more than max_allowed_packet gives NULL with a warning: long values go in as their hash.
+- A sum in BIGINT or DOUBLE would overflow or round: CAST AS UNSIGNED makes SUM a DECIMAL.
+- `s + 0` of a SET goes through a double: CAST AS UNSIGNED does not.
+- FLOAT prints six digits: CAST AS DOUBLE prints all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from engine.config import Connection, Policies
+from engine.connectors.base import DigestColumn, Form, HashFunction, KeyRange
+from engine.connectors.mysql.identifiers import quote
+from engine.connectors.mysql.session import connect
+from engine.errors import Code, EngineError
+from engine.schema import Table
+from engine.types import Kind, LogicalType
+
+_TEXTUAL = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
+_LOST = frozenset({2006, 2013, 2055, 1053, 1927})
+_FETCH = 2_000
+
+
+class MysqlDigestSql:
+    """The DigestSql of one source table."""
+
+    def __init__(self, table: Table, policies: Policies, hashing: HashFunction) -> None:
+        self.table = f"{quote(table.schema)}.{quote(table.name)}"
+        self._policies = policies
+        self._hashing = hashing
+
+    def field_text(self, column: DigestColumn) -> str:
+        text = self._canonical(column)
+        return f"IFNULL({text}, '~')"
+
+    def raw(self, column: DigestColumn) -> str:
+        name = quote(column.read.source.name)
+        match column.form:
+            case Form.FLOAT:
+                return f"CAST({name} AS DOUBLE)"
+            case Form.JSON:
+                return f"CONVERT({name} USING utf8mb4)"
+            case Form.DECODED:
+                return f"CAST({name} AS BINARY)"
+            case Form.VECTOR:
+                return f"HEX({name})"
+            case _:
+                return name
+
+    def joined(self, texts: Sequence[str]) -> str:
+        return texts[0] if len(texts) == 1 else f"CONCAT_WS('|', {', '.join(texts)})"
+
+    def digest_hex(self, text: str) -> str:
+        return f"LEFT({self._hash(text)}, 16)"
+
+    def number(self, digest_hex: str) -> str:
+        return f"CAST(CONV({digest_hex}, 16, 10) AS UNSIGNED)"
+
+    def bucket(self, digest_hex: str, count: int) -> str:
+        return f"CAST(CONV(LEFT({digest_hex}, 4), 16, 10) AS UNSIGNED) & {int(count) - 1}"
+
+    def within(self, bounds: KeyRange | None) -> str:
+        if bounds is None:
+            return "TRUE"
+        name = quote(bounds.columns[0])
+        parts = []
+        if bounds.lower is not None:
+            parts.append(f"{name} >= {int(bounds.lower[0])}")
+        if bounds.upper is not None:
+            upper = f"{name} < {int(bounds.upper[0])}"
+            parts.append(upper if bounds.lower is not None else f"({upper} OR {name} IS NULL)")
+        return " AND ".join(parts) or "TRUE"
+
+    # ------------------------------------------------------------ one column
+
+    def _hash(self, value: str) -> str:
+        return f"MD5({value})" if self._hashing is HashFunction.MD5 else f"SHA2({value}, 256)"
+
+    def _canonical(self, column: DigestColumn) -> str:
+        source = column.read.source
+        name, logical = quote(source.name), source.type
+        match column.form:
+            case Form.INTEGER:
+                return name if _prints_plainly(logical) else f"CAST({name} AS UNSIGNED)"
+            case Form.DECIMAL:
+                return _decimal(name, logical)
+            case Form.DECIMAL_TRIMMED:
+                text = f"CAST({_decimal(name, logical)} AS CHAR)"
+                return _trimmed(text) if logical.scale else text
+            case Form.BITS:
+                return f"LPAD(BIN(CAST({name} AS UNSIGNED)), {logical.length or 1}, '0')"
+            case Form.DATE | Form.MOMENT:
+                return self._temporal(column, name)
+            case Form.DURATION:
+                text = f"CAST({name} AS CHAR)"
+                return _trimmed(text) if logical.fraction else text
+            case Form.BYTES:
+                value = _utf8(name) if logical.kind in _TEXTUAL else name
+                return self._hash(value) if column.hashed else f"LOWER(HEX({value}))"
+            case Form.LABELS:
+                mask = f"CAST({name} AS UNSIGNED)"
+                return f"CONCAT(BIT_COUNT({mask}), ',', {self._sized(column, self._text(column, name))})"
+            case Form.UUID:
+                return f"LOWER(REPLACE(CAST({name} AS CHAR), '-', ''))"
+            case Form.INET:
+                width, family = (4, "02200004") if logical.kind is Kind.INET4 else (16, "03800010")
+                return f"CONCAT('{family}', LOWER(HEX(CAST({name} AS BINARY({width})))))"
+            case _:
+                return self._sized(column, self._text(column, name))
+
+    def _sized(self, column: DigestColumn, text: str) -> str:
+        return self._hash(text) if column.hashed else f"CONCAT(LENGTH({text}), ':', {text})"
+
+    def _text(self, column: DigestColumn, name: str) -> str:
+        source = column.read.source
+        kind = source.type.kind
+        if kind in (Kind.DATE, Kind.DATETIME, Kind.TIMESTAMP):
+            return _utf8(self._temporal(column, name))
+        if kind is Kind.DECIMAL:
+            return _utf8(f"CAST({_decimal(name, source.type)} AS CHAR)")
+        if kind in (Kind.FLOAT32, Kind.FLOAT64):
+            return _utf8(f"CAST(CAST({name} AS DOUBLE) AS CHAR)")
+        if kind not in _TEXTUAL and not _prints_plainly(source.type):
+            number = kind in (Kind.BIT, Kind.YEAR) or source.type.zerofill
+            return _utf8(f"CAST({name} AS {'UNSIGNED' if number else 'CHAR'})")
+        text = _utf8(name)
+        if kind in (Kind.CHAR, Kind.VARCHAR, Kind.TEXT):
+            if self._policies.nul_byte == "strip":
+                text = f"REPLACE({text}, _utf8mb4 X'00' COLLATE utf8mb4_bin, '')"
+            elif self._policies.nul_byte == "replace":
+                text = f"REPLACE({text}, _utf8mb4 X'00' COLLATE utf8mb4_bin, _utf8mb4 X'EFBFBD')"
+        return text
+
+    def _temporal(self, column: DigestColumn, name: str) -> str:
+        """ISO text as PostgreSQL prints it. Values outside the calendar follow the column's policy; refused
+        ones stay as they print, so that they are found should they be on the source now."""
+        logical = column.read.source.type
+        text = f"CAST({name} AS CHAR)"
+        if logical.kind is not Kind.DATE and logical.fraction:
+            text = _trimmed(text)
+        if logical.kind is Kind.TIMESTAMP and column.read.invalid == "refuse":
+            return text  # never in year 0
+        cases = []
+        if column.read.invalid != "refuse":
+            instead = "NULL" if column.read.invalid == "null" else "'-infinity'"
+            cases.append(f"WHEN {_outside_calendar(name)} THEN {instead}")
+        if logical.kind is not Kind.TIMESTAMP:
+            # PostgreSQL calls MySQL's year 0 the year 1 before Christ.
+            cases.append(
+                f"WHEN YEAR({name}) = 0 AND MONTH({name}) > 0 AND DAYOFMONTH({name}) > 0"
+                f" THEN CONCAT('0001', SUBSTRING({text}, 5), ' BC')"
+            )
+        return f"CASE {' '.join(cases)} ELSE {text} END"
+
+
+def _utf8(value: str) -> str:
+    return f"CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin"
+
+
+def _prints_plainly(logical: LogicalType) -> bool:
+    integer = logical.kind in (Kind.INT8, Kind.INT16, Kind.INT24, Kind.INT32, Kind.INT64, Kind.BOOL)
+    return integer and not logical.zerofill
+
+
+def _decimal(name: str, logical: LogicalType) -> str:
+    if not logical.zerofill:
+        return name
+    return f"CAST({name} AS DECIMAL({logical.precision or 10}, {logical.scale or 0}))"
+
+
+def _trimmed(text: str) -> str:
+    return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
+
+
+def _outside_calendar(name: str) -> str:
+    """Zero and partial dates, and days their month does not have. Year 0 counts as a leap year (1 BC is one),
+    which LAST_DAY of these servers denies."""
+    month, day = f"MONTH({name})", f"DAYOFMONTH({name})"
+    short = f"{day} > DAYOFMONTH(LAST_DAY({name})) AND NOT (YEAR({name}) = 0 AND {month} = 2 AND {day} = 29)"
+    return f"({month} = 0 OR {day} = 0 OR {short})"
+
+
+class MysqlDigestSession:
+    """A pinned session of the source, reading in one snapshot."""
+
+    def __init__(self, connection: Connection, database: str) -> None:
+        self._connection = connection
+        self._database = database
+        self._session = connect(connection, database)
+        self._execute("SET SESSION time_zone = '+00:00', sql_mode = ''")
+        self._execute("SET NAMES utf8mb4")
+
+    @property
+    def flavor(self) -> str:
+        """mysql or mariadb."""
+        ((version,),) = self.fetch("SELECT VERSION()")
+        return "mariadb" if "mariadb" in str(version).lower() else "mysql"
+
+    @property
+    def hashing(self) -> HashFunction:
+        """MD5 where the server has it; MySQL 9.6 moved it into a component."""
+        try:
+            with self._session.cursor() as cursor:
+                cursor.execute("SELECT MD5('')")
+                cursor.fetchall()
+        except pymysql.MySQLError:
+            return HashFunction.SHA256
+        return HashFunction.MD5
+
+    def begin(self) -> None:
+        self._execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        self._execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+    def end(self) -> None:
+        self._execute("ROLLBACK")
+
+    def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        try:
+            cursor = self._session.cursor(SSCursor)
+            cursor.execute(statement)
+            while batch := cursor.fetchmany(_FETCH):
+                yield from batch
+            cursor.close()
+        except (pymysql.MySQLError, OSError, ValueError) as error:
+            raise _explained(error) from None
+
+    def fetch(self, statement: str) -> list[tuple[Any, ...]]:
+        return list(self.rows(statement))
+
+    def count(self, table: str) -> int:
+        return int(self.fetch(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+    def bounds(self, table: str, column: str) -> tuple[int, int] | None:
+        """Smallest and largest value of an integer column, None for an empty table."""
+        name = quote(column)
+        ((low, high),) = self.fetch(f"SELECT MIN({name}), MAX({name}) FROM {table}")
+        return None if low is None else (int(low), int(high))
+
+    def cancel(self) -> None:
+        """Stop the running statement by a second connection; a session already gone needs none."""
+        try:
+            killer = connect(self._connection, self._database)
+        except EngineError:
+            return
+        try:
+            with killer.cursor() as cursor:
+                cursor.execute(f"KILL QUERY {self._session.thread_id()}")
+        except pymysql.MySQLError:
+            pass
+        finally:
+            killer.close()
+
+    def close(self) -> None:
+        # Without COM_QUIT and without draining a result that may be half read.
+        self._session._force_close()
+
+    def _execute(self, statement: str) -> None:
+        try:
+            with self._session.cursor() as cursor:
+                cursor.execute(statement)
+        except (pymysql.MySQLError, OSError) as error:
+            raise _explained(error) from None
+
+
+def _explained(error: Exception) -> EngineError:
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    message = str(error.args[-1]) if error.args else str(error)
+    if not isinstance(error, pymysql.MySQLError) or number in _LOST or number == 0:
+        return EngineError(
+            Code.CONNECTION_LOST, f"the source's connection was lost while comparing: {message}", errno=number
+        )
+    return EngineError(
+        Code.QUERY_FAILED, f"the source refused a query of the comparison: {message}", errno=number
+    )

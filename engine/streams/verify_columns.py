@@ -1,0 +1,199 @@
+"""In which form each column of a table is compared, and which columns tell its rows apart."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+from engine.config import Policies
+from engine.connectors.base import (
+    SERVER_FORMS,
+    DigestColumn,
+    Form,
+    ReadColumn,
+    TableRead,
+    TargetColumn,
+    TargetTable,
+)
+from engine.errors import Code, EngineError
+from engine.schema import Table
+from engine.types import Kind
+
+_INTEGERS = frozenset({Kind.INT8, Kind.INT16, Kind.INT24, Kind.INT32, Kind.INT64, Kind.YEAR, Kind.BOOL})
+_TEXTS = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT})
+_BYTES = frozenset({Kind.BINARY, Kind.VARBINARY, Kind.BLOB})
+_NUMBERS = frozenset({"int2", "int4", "int8", "numeric", "bool"})
+RANGED = frozenset({"int2", "int4", "int8", "numeric"})
+_WORDS = frozenset({"text", "varchar", "bpchar", "citext", "enum"})
+
+_INLINE = 1024  # bytes of a text that goes into the row's text unhashed
+_INLINE_WIDE = 64  # the same in a table of many columns: a row's text must stay below max_allowed_packet
+_MANY = 256  # columns
+_INLINE_BYTES = 32  # of binary values, which double as hexadecimal
+_KEY = 3072  # bytes: no index is wider, so a key is always shown as it is
+
+# (kind of the source, base of the target) → form. What is not here is in _form.
+_PAIRS: dict[tuple[Kind, str], Form] = {
+    (Kind.DECIMAL, "int2"): Form.DECIMAL_TRIMMED,
+    (Kind.DECIMAL, "int4"): Form.DECIMAL_TRIMMED,
+    (Kind.DECIMAL, "int8"): Form.DECIMAL_TRIMMED,
+    (Kind.DECIMAL, "numeric"): Form.DECIMAL_TRIMMED,
+    (Kind.BIT, "bit"): Form.BITS,
+    (Kind.BIT, "varbit"): Form.BITS,
+    (Kind.DATE, "date"): Form.DATE,
+    (Kind.DATETIME, "timestamp"): Form.MOMENT,
+    (Kind.DATETIME, "timestamptz"): Form.MOMENT,
+    (Kind.TIMESTAMP, "timestamp"): Form.MOMENT,
+    (Kind.TIMESTAMP, "timestamptz"): Form.MOMENT,
+    (Kind.TIME, "interval"): Form.DURATION,
+    (Kind.TIME, "time"): Form.DURATION,
+    (Kind.SET, "_text"): Form.LABELS,
+    (Kind.SET, "_varchar"): Form.LABELS,
+    (Kind.JSON, "jsonb"): Form.JSON,
+    (Kind.JSON_TEXT, "jsonb"): Form.JSON,
+    (Kind.GEOMETRY, "geometry"): Form.GEOMETRY,
+    (Kind.GEOMETRY, "bytea"): Form.GEOMETRY,
+    (Kind.VECTOR, "_float4"): Form.VECTOR,
+    (Kind.VECTOR, "vector"): Form.VECTOR,
+    (Kind.UUID, "uuid"): Form.UUID,
+    (Kind.UUID, "bytea"): Form.UUID,
+    (Kind.INET4, "inet"): Form.INET,
+    (Kind.INET6, "inet"): Form.INET,
+}
+for _kind in (Kind.FLOAT32, Kind.FLOAT64):
+    for _base in ("float4", "float8", "numeric"):
+        _PAIRS[_kind, _base] = Form.FLOAT
+
+# Character sets whose conversion to UTF-8 by the server loses nothing it was given. The others hold byte
+# sequences (NEC and IBM extensions, private use) the server turns into '?'.
+_CONVERTED_BY_SERVER = frozenset(
+    {"utf8mb4", "utf8mb3", "utf8", "ascii", "latin1", "ucs2", "utf16", "utf16le", "utf32", "binary"}
+)
+_CODECS = {
+    "sjis": "cp932",
+    "cp932": "cp932",
+    "ujis": "euc_jp",
+    "eucjpms": "euc_jp",
+    "big5": "big5hkscs",
+    "gbk": "gbk",
+    "gb2312": "gb2312",
+    "gb18030": "gb18030",
+    "euckr": "cp949",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a comparison. `key` tells the rows apart; empty when nothing does."""
+
+    columns: tuple[DigestColumn, ...]
+    key: tuple[DigestColumn, ...]
+
+    @property
+    def streamed(self) -> tuple[DigestColumn, ...]:
+        """Those the servers cannot print alike: read from both sides and digested here."""
+        return tuple(column for column in self.columns if column.form not in SERVER_FORMS)
+
+    @property
+    def ranged(self) -> DigestColumn | None:
+        """The leading key column when both servers order it as the same integers."""
+        if not self.key:
+            return None
+        first = self.key[0]
+        integer = first.form is Form.INTEGER and first.read.source.type.kind is not Kind.BOOL
+        return first if integer and first.target.base in RANGED else None
+
+
+def layout(read: TableRead, target: TargetTable, policies: Policies, *, utf8: bool) -> Layout:
+    """Raises STRUCTURE_MISMATCH when a column read has no counterpart. `utf8`: the target's encoding is."""
+    counterparts = {column.source: column for column in target.columns}
+    inline = _INLINE if len(read.columns) <= _MANY else _INLINE_WIDE
+    names = row_key(read)
+    columns = []
+    for column in read.columns:
+        name = column.source.name
+        if name not in counterparts:
+            raise EngineError(
+                Code.STRUCTURE_MISMATCH,
+                f"{target.schema}.{target.name} has no column for {name}: nothing to compare it with",
+                table=target.name,
+                column=name,
+            )
+        form = _form(column, counterparts[name])
+        limit = max(inline, _KEY) if name in names else inline
+        columns.append(DigestColumn(column, counterparts[name], form, _hashed(column, form, limit, utf8)))
+    by_name = {column.read.source.name: column for column in columns}
+    return Layout(tuple(columns), tuple(by_name[name] for name in names))
+
+
+def row_key(read: TableRead) -> tuple[str, ...]:
+    """Column names that tell rows apart: the primary key, else the read's key where it is unique and never
+    NULL. A key with a column that is not read (a generated one) does not count."""
+    present = {column.source.name for column in read.columns}
+    for names in (read.table.key_columns, read.key):
+        if (
+            names
+            and present.issuperset(names)
+            and (names == read.table.key_columns or _unique(read.table, names))
+        ):
+            return tuple(names)
+    return ()
+
+
+def _unique(table: Table, names: tuple[str, ...]) -> bool:
+    if any(table.column(name).nullable for name in names):
+        return False
+    return any(
+        index.unique
+        and {part.column for part in index.parts} <= set(names)
+        and all(p.column for p in index.parts)
+        for index in table.indexes
+    )
+
+
+def _form(read: ReadColumn, target: TargetColumn) -> Form:
+    logical, base = read.source.type, target.base
+    if logical.kind in _INTEGERS or logical.kind is Kind.BIT:
+        if base in _NUMBERS:
+            return Form.INTEGER
+    elif logical.kind in _TEXTS or logical.kind in (Kind.ENUM, Kind.SET):
+        if base == "bytea":
+            return Form.BYTES
+        if base in _WORDS:
+            return Form.DECODED if codec(read) is not None else Form.TEXT
+    elif logical.kind in _BYTES and base == "bytea":
+        return Form.BYTES
+    elif logical.kind is Kind.JSON_TEXT and base in ("json", *_WORDS):
+        return Form.TEXT
+    if logical.kind is Kind.DECIMAL and target.type == f"numeric({logical.precision},{logical.scale})":
+        return Form.DECIMAL
+    return _PAIRS.get((logical.kind, base), Form.PRINTED)
+
+
+def codec(read: ReadColumn) -> str | None:
+    """The Python codec of text the source server cannot be trusted to convert, else None."""
+    charset = (read.source.charset or "").lower()
+    if read.source.type.kind not in _TEXTS or not charset or charset in _CONVERTED_BY_SERVER:
+        return None
+    name = _CODECS.get(charset)
+    if name is None:
+        return None
+    return codecs.lookup(name).name
+
+
+def _hashed(read: ReadColumn, form: Form, limit: int, utf8: bool) -> bool:
+    logical = read.source.type
+    if form is Form.BYTES:
+        inline = _INLINE_BYTES if limit < _KEY else _KEY
+        return logical.kind not in (Kind.BINARY, Kind.VARBINARY) or (logical.length or 0) > inline
+    if form not in (Form.TEXT, Form.PRINTED, Form.LABELS):
+        return False
+    if not utf8:
+        return True
+    if logical.kind in (Kind.CHAR, Kind.VARCHAR):
+        return 4 * (logical.length or 0) > limit
+    if logical.kind is Kind.ENUM:
+        return max((len(label.encode()) for label in logical.labels), default=0) > limit
+    if logical.kind is Kind.SET:
+        return sum(len(label.encode()) + 1 for label in logical.labels) > limit
+    return logical.kind in (Kind.TEXT, Kind.JSON, Kind.JSON_TEXT, Kind.OTHER, Kind.BLOB, Kind.GEOMETRY)

@@ -1,0 +1,217 @@
+"""Our own canonical encoder: values both servers hold alike but print differently, as the same bytes.
+
+Each encoder takes what a driver hands over (the source's `raw` expression through PyMySQL, the target's
+through psycopg in binary form) and gives bytes that are equal exactly when the values are.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from engine.config import Policies
+from engine.connectors.base import DigestColumn, Form
+from engine.streams.verify_columns import codec
+
+Encoder = Callable[[Any], bytes]
+
+NULL = b"~"
+_SRID_FLAG = 0x20000000  # of EWKB (PostGIS manual, "ST_AsEWKB")
+
+
+def float_bits(value: float) -> bytes:
+    return struct.pack(">d", value)
+
+
+def float_bits_without_sign_of_zero(value: float) -> bytes:
+    """MariaDB stores -0 as 0: the two are one value there."""
+    return struct.pack(">d", value or 0.0)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def json_value(text: str | bytes) -> bytes:
+    """Keys sorted, the last of duplicates kept, numbers by value: what jsonb keeps of a document."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    parsed = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
+    parts: list[str] = []
+    _write(parsed, parts)
+    return "".join(parts).encode("utf-8", "surrogatepass")
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _write(value: Any, parts: list[str]) -> None:
+    if isinstance(value, dict):
+        parts.append("{")
+        for key in sorted(value):
+            parts.append(json.dumps(key))
+            parts.append(":")
+            _write(value[key], parts)
+            parts.append(",")
+        parts.append("}")
+    elif isinstance(value, list):
+        parts.append("[")
+        for item in value:
+            _write(item, parts)
+            parts.append(",")
+        parts.append("]")
+    elif isinstance(value, Decimal):
+        parts.append(_number(value))
+    else:
+        parts.append(json.dumps(value))
+
+
+def _number(value: Decimal) -> str:
+    """Sign, digits without trailing zeros, exponent. Zero has no sign, as in jsonb's numeric."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    text = "".join(map(str, digits)).lstrip("0")
+    if not text:
+        return "0"
+    kept = text.rstrip("0")
+    return f"{'-' if sign else ''}{kept}e{exponent + len(text) - len(kept)}"
+
+
+# ---------------------------------------------------------------- geometry and vectors
+
+
+def mysql_geometry(value: bytes) -> bytes:
+    """MySQL's internal form (4-byte little-endian SRID, then WKB) as SRID, then WKB in little endian."""
+    (srid,) = struct.unpack_from("<I", value)
+    return struct.pack("<I", srid) + wkb_little_endian(value[4:])[1]
+
+
+def ewkb_geometry(value: bytes) -> bytes:
+    """EWKB of either byte order as SRID, then WKB in little endian."""
+    srid, wkb = wkb_little_endian(bytes(value))
+    return struct.pack("<I", srid) + wkb
+
+
+def wkb_little_endian(value: bytes) -> tuple[int, bytes]:
+    """(SRID or 0, WKB without SRID). Raises ValueError on bytes that are no geometry."""
+    try:
+        srid, end, wkb = _geometry(value, 0)
+    except struct.error:
+        raise ValueError("truncated WKB") from None
+    if end != len(value):
+        raise ValueError(f"{len(value) - end} bytes after the WKB")
+    return srid, wkb
+
+
+def _geometry(value: bytes, at: int) -> tuple[int, int, bytes]:
+    order = "<" if value[at : at + 1] == b"\x01" else ">"
+    (kind,) = struct.unpack_from(f"{order}I", value, at + 1)
+    at += 5
+    srid = 0
+    if kind & _SRID_FLAG:
+        (srid,) = struct.unpack_from(f"{order}I", value, at)
+        kind &= ~_SRID_FLAG
+        at += 4
+    dimensions = 2 + bool(kind & 0x80000000) + bool(kind & 0x40000000)
+    parts = [struct.pack("<BI", 1, kind)]
+
+    def count() -> int:
+        nonlocal at
+        (number,) = struct.unpack_from(f"{order}I", value, at)
+        at += 4
+        parts.append(struct.pack("<I", number))
+        return int(number)
+
+    def points(number: int) -> None:
+        nonlocal at
+        numbers = struct.unpack_from(f"{order}{number * dimensions}d", value, at)
+        at += 8 * len(numbers)
+        parts.append(struct.pack(f"<{len(numbers)}d", *numbers))
+
+    match kind & 0xFF:
+        case 1:
+            points(1)
+        case 2:
+            points(count())
+        case 3:
+            for _ in range(count()):
+                points(count())
+        case 4 | 5 | 6 | 7:
+            for _ in range(count()):
+                _, at, part = _geometry(value, at)
+                parts.append(part)
+        case other:
+            raise ValueError(f"unknown geometry type {other}")
+    return srid, at, b"".join(parts)
+
+
+def mysql_vector(value: str | bytes) -> bytes:
+    """Hexadecimal of little-endian singles."""
+    return bytes.fromhex(value if isinstance(value, str) else value.decode())
+
+
+def array_vector(value: Iterable[float]) -> bytes:
+    """An array of real, as the driver hands it over."""
+    numbers = tuple(value)
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+def pgvector_vector(value: bytes) -> bytes:
+    """pgvector's binary form: dimensions, a reserved word, then big-endian singles."""
+    (count,) = struct.unpack_from(">H", value)
+    return array_vector(struct.unpack_from(f">{count}f", value, 4))
+
+
+# ---------------------------------------------------------------- the table of encoders
+
+
+def source_encoder(column: DigestColumn, policies: Policies, flavor: str) -> Encoder:
+    match column.form:
+        case Form.FLOAT:
+            return _float(flavor)
+        case Form.JSON:
+            return json_value
+        case Form.GEOMETRY:
+            return mysql_geometry
+        case Form.VECTOR:
+            return mysql_vector
+        case Form.DECODED:
+            return _decoder(codec(column.read) or "utf-8", policies)
+    raise ValueError(f"{column.form} is printed by the server")
+
+
+def target_encoder(column: DigestColumn, flavor: str) -> Encoder:
+    """`flavor` is the source's: it decides which zeros are one value."""
+    match column.form:
+        case Form.FLOAT:
+            return _float(flavor)
+        case Form.JSON:
+            return json_value
+        case Form.GEOMETRY:
+            return ewkb_geometry
+        case Form.VECTOR:
+            return pgvector_vector if column.target.base == "vector" else array_vector
+        case Form.DECODED:
+            return str.encode
+    raise ValueError(f"{column.form} is printed by the server")
+
+
+def _float(flavor: str) -> Encoder:
+    bits = float_bits_without_sign_of_zero if flavor == "mariadb" else float_bits
+    return lambda value: bits(float(value))
+
+
+def _decoder(name: str, policies: Policies) -> Encoder:
+    errors = "replace" if policies.invalid_text == "replace" else "surrogateescape"
+    nul = {"strip": "", "replace": "�"}.get(policies.nul_byte)
+
+    def encode(value: bytes) -> bytes:
+        text = value.decode(name, errors)
+        if nul is not None:
+            text = text.replace("\0", nul)
+        return text.encode("utf-8", "surrogateescape")
+
+    return encode
