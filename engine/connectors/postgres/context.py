@@ -19,8 +19,8 @@ class MapOptions:
 
     rename: "schema.table" or "schema.table.column" of the source → new name.
     server_version: of the target, as server_version_num, e.g. 150018.
-    extensions: those installed in the target database (postgis, citext); extension_schemas: where, when not in
-    public. facts: what a scan said, by source table. key_first: primary keys before the rows (upsert).
+    extensions: those installed in the target database (postgis, citext); extension_schemas: where, when
+    not in public. facts: what a scan said, by source table. key_first: primary keys before the rows (upsert).
     """
 
     schema: str

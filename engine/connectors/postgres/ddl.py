@@ -14,7 +14,7 @@ _CLASS = (
 
 
 def relation_exists(schema: str, name: str, kinds: str) -> str:
-    """A row when the schema has a relation of that name and one of the kinds (letters of pg_class.relkind)."""
+    """A row when the schema has a relation of that name and one of the kinds (pg_class.relkind)."""
     wanted = ", ".join(literal(kind) for kind in kinds)
     return f"{_relation(schema, name)} AND c.relkind IN ({wanted})"
 
@@ -28,9 +28,30 @@ def constraint_exists(schema: str, table: str, name: str, *, validated: bool = F
     query = (
         "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)} AND k.conname = {literal(name)}"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
+        f" AND k.conname = {literal(name)}"
     )
     return f"{query} AND k.convalidated" if validated else query
+
+
+def constraints_exist(schema: str, table: str, names: Sequence[str]) -> str:
+    """A row when the table has all these constraints."""
+    return (
+        "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
+        f" AND k.conname::text = ANY ({text_array(names)}) HAVING count(*) = {len(names)}"
+    )
+
+
+def trigger_exists(schema: str, table: str, name: str) -> str:
+    """A row when the table has a trigger of that name."""
+    return (
+        "SELECT 1 FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
+        f" AND g.tgname = {literal(name)}"
+    )
 
 
 def primary_key_exists(schema: str, table: str, columns: Sequence[str]) -> str:
@@ -51,8 +72,8 @@ def index_exists(schema: str, table: str, name: str) -> str:
         "SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
         " JOIN pg_catalog.pg_class c ON c.oid = i.indrelid"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)} AND x.relname = {literal(name)}"
-        " AND i.indisvalid"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
+        f" AND x.relname = {literal(name)} AND i.indisvalid"
     )
 
 
@@ -66,7 +87,20 @@ def create_schema(schema: str) -> Statement:
     )
 
 
-def create_enum(table: str, schema: str, name: str, labels: Sequence[str]) -> Statement:
+def create_collation(schema: str, name: str, locale: str) -> Statement:
+    """A nondeterministic ICU collation."""
+    exists = (
+        "SELECT 1 FROM pg_catalog.pg_collation k JOIN pg_catalog.pg_namespace n ON n.oid = k.collnamespace"
+        f" WHERE n.nspname = {literal(schema)} AND k.collname = {literal(name)}"
+    )
+    sql = (
+        f"CREATE COLLATION {qualified(schema, name)}"
+        f" (provider = icu, locale = {literal(locale)}, deterministic = false)"
+    )
+    return Statement(Phase.TYPE, None, f"collation {name}", sql, exists)
+
+
+def create_enum(table: str | None, schema: str, name: str, labels: Sequence[str]) -> Statement:
     """An enum type. It counts as there only with the same labels: another one of that name is an error."""
     values = ", ".join(literal(label) for label in labels)
     exists = (
@@ -76,7 +110,7 @@ def create_enum(table: str, schema: str, name: str, labels: Sequence[str]) -> St
         f" ORDER BY e.enumsortorder) = {text_array(labels)}"
     )
     sql = f"CREATE TYPE {qualified(schema, name)} AS ENUM ({values})"
-    return Statement(Phase.TYPE, table, f"type {name}", sql, exists)
+    return Statement(Phase.TYPE, table, name, sql, exists)
 
 
 def create_table(schema: str, table: str, definitions: Sequence[str]) -> Statement:
@@ -107,9 +141,9 @@ def analyze(schema: str, table: str) -> Statement:
 def drops(table: TargetTable) -> tuple[str, ...]:
     """What removes a table and the types made for it, for the policy that recreates. Dropping a type can fail
     as long as another table uses it, so tables go first."""
-    found = [f"DROP TABLE IF EXISTS {qualified(table.schema, table.name)} CASCADE"]
-    for statement in table.statements:
-        if statement.phase is Phase.TYPE and statement.object.startswith("type "):
-            name = statement.object.removeprefix("type ")
-            found.append(f"DROP TYPE IF EXISTS {qualified(table.schema, name)}")
-    return tuple(found)
+    types = (
+        f"DROP TYPE IF EXISTS {qualified(table.schema, statement.object)}"
+        for statement in table.statements
+        if statement.phase is Phase.TYPE and statement.sql.startswith("CREATE TYPE ")
+    )
+    return (f"DROP TABLE IF EXISTS {qualified(table.schema, table.name)} CASCADE", *types)

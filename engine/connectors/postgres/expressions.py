@@ -1,8 +1,9 @@
 """MySQL and MariaDB expressions → PostgreSQL, by an allow-list.
 
 sqlglot parses; what it found is written out again here, node by node. A node, a function or an argument that
-is not listed makes the whole expression untranslatable: it is then reported, and never guessed at. Differences
-that look alike are the reason: integer division, NULL in CONCAT, comparison without case, overflow half-way.
+is not listed makes the whole expression untranslatable: it is then reported, and never guessed at.
+Differences that look alike are the reason: integer division, NULL in CONCAT, comparison without case,
+overflow half-way.
 """
 
 from __future__ import annotations
@@ -57,13 +58,14 @@ def translate(expression: str, scope: Scope) -> Translation:
     if len(expression) > MAX_LENGTH:
         raise Untranslatable("it is too long")
     try:
-        term = emit(_parse(expression), scope)
+        term = emit(parse(expression), scope)
     except RecursionError:
         raise Untranslatable("it is nested too deep") from None
     return Translation(term, frozenset(scope.used), tuple(sorted(scope.remarks)))
 
 
-def _parse(expression: str) -> exp.Expr:
+def parse(expression: str) -> exp.Expr:
+    """The tree of one expression. Raises Untranslatable."""
     try:
         tree = sqlglot.parse(f"SELECT {expression}", dialect="mysql")
     except (SqlglotError, ValueError):

@@ -1,7 +1,7 @@
 """Quoting for PostgreSQL: the only place that turns names and values into SQL text.
 
-Literals need no E'' form: every session pins `standard_conforming_strings = on` (session.py), so a backslash is
-an ordinary character. NUL cannot be written in either; PostgreSQL has no such character.
+Literals need no E'' form: every session pins `standard_conforming_strings = on` (session.py), so a backslash
+is an ordinary character. NUL cannot be written in either; PostgreSQL has no such character.
 """
 
 from __future__ import annotations

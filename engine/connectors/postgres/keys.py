@@ -1,7 +1,7 @@
 """Columns joined by foreign keys, and what has to be decided for all of them together.
 
-PostgreSQL compares a child with its parent by an operator of the two types, so a choice that depends on the data
-(bigint or numeric, smallint or boolean, which enum, which kind of text) is made once per connected component.
+PostgreSQL compares a child with its parent by an operator of the two types, so a choice that depends on the
+data (bigint or numeric, smallint or boolean, which enum, which text) is made once per connected component.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ class Shared:
     """What a column's component decided. Fields that do not concern the column keep their defaults.
 
     wide: the type of all integers of a component that holds a BIGINT UNSIGNED, else None.
-    boolean: TINYINT(1) becomes boolean. enum: the column whose enum type is used,
-    enum_gap: that type needs the label '' for invalid values some column of it holds. folded: text compared without case, by the policy. as_bytes: text that has to become bytea.
+    boolean: TINYINT(1) becomes boolean. enum: the column whose enum type is used; enum_gap: that type needs
+    the label '' for invalid values. folded: text compared without case, by the policy; accents: but with
+    accents. as_bytes: text that has to become bytea.
     """
 
     wide: str | None = None
@@ -62,6 +63,7 @@ class Shared:
     enum: Ref | None = None
     enum_gap: bool = False
     folded: bool = False
+    accents: bool = True
     as_bytes: bool = False
 
 
@@ -139,6 +141,7 @@ def decide(
         folded = policies.case_insensitive_text != "plain" and any(
             member in compared and is_case_insensitive(column) for member, column in columns.items()
         )
+        accents = all("_as_" in (column.collation or "_as_") for column in columns.values())
         as_bytes = any(_needs_bytes(policies, facts, member, column) for member, column in columns.items())
         enums: dict[tuple[str, ...], Ref] = {}
         gaps = {column.type.labels for member, column in columns.items() if _has_invalid(facts, member)}
@@ -153,6 +156,7 @@ def decide(
                 enum=owner,
                 enum_gap=owner is not None and column.type.labels in gaps,
                 folded=folded and text,
+                accents=accents,
                 as_bytes=as_bytes and text,
             )
     return decided
@@ -166,7 +170,7 @@ def _has_invalid(facts: Mapping[str, Facts], ref: Ref) -> bool:
 def _wide(
     columns: Mapping[Ref, Column], counters: Mapping[str, int], facts: Mapping[str, Facts]
 ) -> str | None:
-    """numeric(20,0) wherever a BIGINT UNSIGNED is; bigint only where an identity needs it and all values fit."""
+    """numeric(20,0) where a BIGINT UNSIGNED is; bigint only where an identity needs it and all values fit."""
     wide = {ref: c for ref, c in columns.items() if c.type.kind is Kind.INT64 and c.type.unsigned}
     if not wide:
         return None

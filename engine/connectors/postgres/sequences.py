@@ -6,18 +6,31 @@ from engine.connectors.base import Phase, Statement
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.ddl import relation_exists
 from engine.connectors.postgres.identifiers import literal, qualified, quote
+from engine.schema import Sequence
 
 _IDENTITY = frozenset({"smallint", "integer", "bigint"})
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
 def name_identity(table: MappedTable, column: MappedColumn, database: MappedDatabase) -> None:
-    """Reserve the sequence of an AUTO_INCREMENT column by name, so that no later relation can be in its way."""
+    """Reserve the sequence of an AUTO_INCREMENT column by name, so that no later relation is in its way."""
     wanted = f"{table.name}_{column.name}_seq"
     column.identity = database.names.relations.take(wanted, f"{table.source.name}.{column.source.name}")
+    name = column.source.name
+    if column.type.sql not in _IDENTITY:
+        message = f"An identity cannot be {column.type.sql}: the default takes the next value of a sequence."
+        table.inform("identity-as-default", message, name)
+    key = table.source.primary_key
+    leading = [index.parts[0].column for index in table.source.indexes if index.parts]
+    if (not key or key[0].column != name) and name not in leading:
+        message = (
+            "The source counts anew for each value of the columns before it in the key; here it counts on."
+        )
+        table.warn("auto-increment-per-prefix", message, name)
 
 
 def identity_clause(table: MappedTable, column: MappedColumn) -> str:
-    """The part of the column definition that hands out numbers."""
+    """The part of the column definition that hands out numbers; empty for other columns."""
     if column.identity is None:
         return ""
     sequence = qualified(table.schema, column.identity)
@@ -31,10 +44,18 @@ def before_table(table: MappedTable, column: MappedColumn) -> list[Statement]:
     """The sequence of a column whose type cannot be an identity."""
     if column.identity is None or column.type.sql in _IDENTITY:
         return []
-    sequence = qualified(table.schema, column.identity)
+    sql = f"CREATE SEQUENCE {qualified(table.schema, column.identity)}"
     exists = relation_exists(table.schema, column.identity, "S")
-    name = f"sequence {column.identity}"
-    return [Statement(Phase.TYPE, table.name, name, f"CREATE SEQUENCE {sequence}", exists)]
+    return [Statement(Phase.TYPE, table.name, column.identity, sql, exists)]
+
+
+def after_table(table: MappedTable, column: MappedColumn) -> list[Statement]:
+    """Tie that sequence to its column, so that it goes when the column goes."""
+    if column.identity is None or column.type.sql in _IDENTITY:
+        return []
+    owner = f"{qualified(table.schema, table.name)}.{quote(column.name)}"
+    sql = f"ALTER SEQUENCE {qualified(table.schema, column.identity)} OWNED BY {owner}"
+    return [Statement(Phase.TABLE, table.name, f"{column.identity} owner", sql)]
 
 
 def after_rows(table: MappedTable, column: MappedColumn) -> list[Statement]:
@@ -42,20 +63,60 @@ def after_rows(table: MappedTable, column: MappedColumn) -> list[Statement]:
 
     The server computes it, on the live sequence: at the end of its range a counter is marked as used up.
     """
-    if column.identity is None:
+    if not column.source.auto_increment:
         return []
     target = qualified(table.schema, table.name)
-    found: list[Statement] = []
-    if column.type.sql not in _IDENTITY:
-        owned = f"ALTER SEQUENCE {qualified(table.schema, column.identity)} OWNED BY {target}.{quote(column.name)}"
-        found.append(Statement(Phase.SEQUENCE, table.name, f"{column.identity} owner", owned))
     counter = max(table.source.auto_increment or 1, 1)
     sql = (
         "SELECT pg_catalog.setval(q.seq, least(q.next, q.last)::bigint, q.next > q.last)"
         " FROM (SELECT s.seqrelid::regclass AS seq, s.seqmax::numeric AS last,"
-        f" greatest({counter}::numeric, coalesce((SELECT pg_catalog.max({quote(column.name)}) FROM {target})"
-        "::numeric, 0) + 1) AS next FROM pg_catalog.pg_sequence s WHERE s.seqrelid ="
+        f" greatest({counter}::numeric, floor(coalesce((SELECT pg_catalog.max({quote(column.name)})"
+        f" FROM {target})::numeric, 0)) + 1) AS next FROM pg_catalog.pg_sequence s WHERE s.seqrelid ="
         f" pg_catalog.pg_get_serial_sequence({literal(target)}, {literal(column.name)})::regclass) q"
     )
-    found.append(Statement(Phase.SEQUENCE, table.name, column.identity, sql))
-    return found
+    return [Statement(Phase.SEQUENCE, table.name, column.identity or column.name, sql)]
+
+
+# ---------------------------------------------------------------- sequence objects
+
+
+def create_sequences(database: MappedDatabase) -> list[Statement]:
+    """MariaDB's sequence objects with their next value."""
+    statements: list[Statement] = []
+    for sequence in database.source.sequences:
+        name = database.names.sequences[sequence.name]
+        statements.append(_create(database.schema, name, sequence))
+        statements.append(_advance(database.schema, name, sequence))
+    return statements
+
+
+def _within(value: int) -> int:
+    return min(max(value, _LOWEST), _HIGHEST)
+
+
+def _create(schema: str, name: str, sequence: Sequence) -> Statement:
+    parts = [f"CREATE SEQUENCE {qualified(schema, name)} INCREMENT BY {sequence.increment or 1}"]
+    if sequence.minimum is not None:
+        parts.append(f"MINVALUE {_within(sequence.minimum)}")
+    if sequence.maximum is not None:
+        parts.append(f"MAXVALUE {_within(sequence.maximum)}")
+    parts.append(f"START WITH {_within(sequence.start)}")
+    parts.append("CYCLE" if sequence.cycle else "NO CYCLE")
+    return Statement(Phase.TYPE, None, name, " ".join(parts), relation_exists(schema, name, "S"))
+
+
+def _advance(schema: str, name: str, sequence: Sequence) -> Statement:
+    """Go to the source's next value, never back behind what the target has handed out already."""
+    target = qualified(schema, name)
+    rising = (sequence.increment or 1) > 0
+    wanted = _within(sequence.next_value if sequence.next_value is not None else sequence.start)
+    further, last, limit, beyond = (
+        ("greatest", "seqmax", "least", ">") if rising else ("least", "seqmin", "greatest", "<")
+    )
+    sql = (
+        f"SELECT pg_catalog.setval({literal(target)}::regclass, {limit}(q.next, q.last)::bigint,"
+        f" q.next {beyond} q.last) FROM (SELECT {further}({wanted}::numeric, v.last_value::numeric"
+        f" + CASE WHEN v.is_called THEN s.seqincrement ELSE 0 END) AS next, s.{last}::numeric AS last"
+        f" FROM {target} v, pg_catalog.pg_sequence s WHERE s.seqrelid = {literal(target)}::regclass) q"
+    )
+    return Statement(Phase.SEQUENCE, None, name, sql)

@@ -71,7 +71,7 @@ class TypeContext:
     """What the mapping of one column may depend on.
 
     enum_name: schema and name its enum type would have. extension_schemas: where citext and postgis live.
-    collation: the qualified nondeterministic collation of the policy `icu`.
+    collations: the qualified nondeterministic collations of the policy `icu`, without and with accents.
     """
 
     policies: Policies
@@ -80,7 +80,7 @@ class TypeContext:
     enum_name: tuple[str, str] = ("public", "enum")
     extensions: frozenset[str] = frozenset()
     extension_schemas: Mapping[str, str] = field(default_factory=dict)
-    collation: str = ""
+    collations: tuple[str, str] = ("", "")
 
     def extension_type(self, extension: str, name: str) -> str:
         return qualified(self.extension_schemas.get(extension, "public"), name)
@@ -213,8 +213,9 @@ def _folded(column: Column, context: TypeContext) -> ColumnType:
         return ColumnType(sql, "citext", "compares without case, and with accents", check=check)
     sql = "text" if length is None or length == 0 else f"varchar({length})"
     base = "text" if sql == "text" else "varchar"
-    conversion = "compares without case, and with accents; LIKE needs PostgreSQL 18"
-    return ColumnType(f"{sql} COLLATE {context.collation}", base, conversion)
+    accents = context.shared.accents
+    conversion = f"compares without case{'' if accents else ' and accents'}; LIKE needs PostgreSQL 18"
+    return ColumnType(f"{sql} COLLATE {context.collations[accents]}", base, conversion)
 
 
 def _bytes(column: Column, context: TypeContext) -> ColumnType:
