@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engine import copying, ids, secrets
 from engine.connections import Connections
-from engine.copying import CopyResult
+from engine.copying import CopyRequest, CopyResult
 from engine.errors import Code, EngineError
 from engine.feed import Feed
 from engine.keys import KeyInfo, Keys
@@ -21,7 +21,7 @@ from engine.side_jobs import SideJobs
 from engine.store import Store, connections
 from engine.stream_configs import StreamConfigs
 from engine.stream_rows import StreamRows
-from engine.supervisor import RESTARTS, Supervisor
+from engine.supervisor import RESTARTS, Supervisor, not_supervising
 
 DATA_DIR_VARIABLE = "DBSTREAMS_DATA_DIR"
 
@@ -178,11 +178,14 @@ class Engine:
         }
 
     def rotate_secrets(self) -> int:
-        """Encrypt every connection with the newest key; how many were re-encrypted.
+        """Encrypt every connection with the newest key; how many were re-encrypted. Only the owner may: one
+        that went on with the old key would write what nobody can read later.
 
         With a key file a fresh key is made first and the old ones are dropped at the end. With keys from the
         environment, put the new key in front of the old one, restart, and call this.
         """
+        if self._supervisor is None:
+            raise not_supervising()
         keyring = self.connections.keyring.with_new_key()
         changed = self.connections.reseal(keyring)
         self.connections.keyring = keyring.only_newest()
@@ -211,9 +214,9 @@ class Engine:
         `postgresql://user:password@host:port/db?sslmode=require&schema=name`. The two connections and the
         config are saved, and reused by the next call with the same ends. `on_progress` gets the stats about
         once a second. Raises the stream's EngineError when it fails, VERIFY_MISMATCH when `verify` finds a
-        difference.
+        difference. When the caller is interrupted the stream is stopped, and can be resumed by its id.
         """
-        config_id = self.prepare_copy(
+        request = CopyRequest(
             source_url,
             target_url,
             tables=tables,
@@ -224,18 +227,16 @@ class Engine:
             workers=workers,
             policies=policies,
         )
-        stream_id = self.configs.start(config_id)["id"]
-        return self.follow(stream_id, verify=verify, on_progress=on_progress)
+        return copying.copy(self, request, verify=verify, on_progress=on_progress)
 
-    def prepare_copy(self, source_url: str, target_url: str, **options: Any) -> str:
-        """Save what `copy` would run, with the same options but `verify` and `on_progress`; the config's id.
-        Nothing is started: `configs.plan` shows what would be done, `configs.start` does it."""
-        return copying.prepare(self, copying.CopyRequest(source_url, target_url, **options))
+    def prepare_copy(self, request: CopyRequest) -> str:
+        """The id of the config that `copy` would start: for `configs.plan` and `configs.start`."""
+        return copying.prepare(self, request)
 
     def follow(
         self, stream_id: str, *, verify: bool = False, on_progress: copying.OnProgress | None = None
     ) -> CopyResult:
-        """Wait for a stream that was started or resumed; ends and raises like `copy`."""
+        """Wait for a stream that was started or resumed, as `copy` does."""
         return copying.follow(self, stream_id, verify=verify, on_progress=on_progress)
 
     def _release(self) -> None:

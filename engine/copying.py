@@ -78,6 +78,7 @@ class CopyRequest:
     skip_data: bool = False
     workers: int = 0
     policies: dict[str, Any] | None = None
+    reader: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def prepare(engine: Engine, request: CopyRequest) -> str:
                     **({"schema": source.schema} if source.schema else {}),
                 }
             ],
-            "options": {"workers": request.workers},
+            "options": {"workers": request.workers, "reader": request.reader},
         },
         "target": {
             "id": _connection(engine, target),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import clock, ids
+from engine import ids
 from engine.connections import Connections
 from engine.errors import Code, EngineError
 from engine.feed import Feed
@@ -192,13 +192,12 @@ def _shape(row: Any) -> dict[str, Any]:
 
 def run_json(row: Any) -> dict[str, Any]:
     """A line of the history."""
-    end = row.ended if row.ended is not None else clock.now()
     return {
         "id": row.run_id,
         "configId": row.config_id,
         "streamId": row.id,
         "timestamp": int(row.started or row.created),
-        "durationMs": int(1000 * (end - (row.started or row.created))),
+        "durationMs": int(1000 * row.active_seconds),  # at work: pauses do not count
         "status": row.status,
         "dataSize": row.bytes,
         "rowsInserted": row.rows,

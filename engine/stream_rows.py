@@ -12,7 +12,6 @@ from engine.errors import Code, EngineError
 from engine.store import Store, streams
 from engine.streams.lifecycle import Status
 
-
 _SUMMARY = [column for column in streams.c if column.name not in ("plan", "stats", "verify")]
 
 

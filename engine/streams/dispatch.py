@@ -9,6 +9,7 @@ worker that died.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -22,6 +23,8 @@ import orjson
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
 from engine.streams.redaction import redact, secrets_of
+
+_log = logging.getLogger(__name__)
 
 Task = Literal["run", "verify", "cleanup"]
 Message = dict[str, Any]
@@ -125,7 +128,10 @@ class Worker:
                     message = orjson.loads(line)
                 except orjson.JSONDecodeError:
                     continue  # the last line of a killed worker may be cut
-                self._listener.message(self, message)
+                try:
+                    self._listener.message(self, message)
+                except Exception:  # whatever is wrong with one report, the end of the worker must be seen
+                    _log.exception("a report of %s could not be taken in", self.stream_id)
         returncode = self._process.wait()
         with self._stdin_lock:
             self._close_stdin()

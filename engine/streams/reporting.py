@@ -142,7 +142,7 @@ class PipeReport:
         if self._broken:
             return
         for message in messages:
-            line = memoryview(orjson.dumps(message, default=str) + b"\n")
+            line = memoryview(encode(message) + b"\n")
             try:
                 while line:
                     line = line[os.write(self._descriptor, line) :]
@@ -150,6 +150,34 @@ class PipeReport:
                 self._broken = True
                 self._on_broken()
                 return
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One JSON line whatever a message holds: details of an error carry values as the source gave them."""
+    try:
+        return orjson.dumps(message, default=_text, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return orjson.dumps(_plain(message))
+
+
+def _text(value: Any) -> str:
+    return f"0x{value.hex()}" if isinstance(value, bytes | bytearray) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | float():
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**64 else str(value)
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case Mapping():
+            return {str(_plain(key)): _plain(inner) for key, inner in value.items()}
+        case list() | tuple() | set():
+            return [_plain(inner) for inner in value]
+        case _:
+            return _plain(_text(value))
 
 
 def peak_rss() -> int:
