@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engine import copying, ids, secrets
 from engine.connections import Connections
-from engine.copying import CopyRequest, CopyResult
+from engine.copying import CopyResult
 from engine.errors import Code, EngineError
 from engine.feed import Feed
 from engine.keys import KeyInfo, Keys
@@ -216,7 +216,7 @@ class Engine:
         once a second. Raises the stream's EngineError when it fails, VERIFY_MISMATCH when `verify` finds a
         difference. When the caller is interrupted the stream is stopped, and can be resumed by its id.
         """
-        request = CopyRequest(
+        config_id = self.prepare_copy(
             source_url,
             target_url,
             tables=tables,
@@ -227,16 +227,18 @@ class Engine:
             workers=workers,
             policies=policies,
         )
-        return copying.copy(self, request, verify=verify, on_progress=on_progress)
+        return copying.run(self, config_id, verify=verify, on_progress=on_progress)
 
-    def prepare_copy(self, request: CopyRequest) -> str:
-        """The id of the config that `copy` would start: for `configs.plan` and `configs.start`."""
-        return copying.prepare(self, request)
+    def prepare_copy(self, source_url: str, target_url: str, **options: Any) -> str:
+        """Save what `copy` would run, with the same options but `verify` and `on_progress`; the config's id.
+        Nothing is started: `configs.plan` shows what would be done, `configs.start` does it."""
+        return copying.prepare(self, copying.CopyRequest(source_url, target_url, **options))
 
     def follow(
         self, stream_id: str, *, verify: bool = False, on_progress: copying.OnProgress | None = None
     ) -> CopyResult:
-        """Wait for a stream that was started or resumed, as `copy` does."""
+        """Wait for a stream that was started or resumed; ends and raises like `copy`, but an interrupted
+        caller leaves it running."""
         return copying.follow(self, stream_id, verify=verify, on_progress=on_progress)
 
     def _release(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 OnProgress = Callable[[dict[str, Any]], None]
 PROGRESS_SECONDS = 1.0
+STOP_SECONDS = 60.0
 
 _SCHEMES = {"mysql": "mysql", "mariadb": "mariadb", "postgresql": "postgresql", "postgres": "postgresql"}
 _PORTS = {"mysql": 3306, "mariadb": 3306, "postgresql": 5432}
@@ -186,6 +187,33 @@ def prepare(engine: Engine, request: CopyRequest) -> str:
         if known["name"] == config["name"]:
             return str(known["id"])
     return str(engine.configs.create(config)["id"])
+
+
+def run(
+    engine: Engine, config_id: str, *, verify: bool = False, on_progress: OnProgress | None = None
+) -> CopyResult:
+    """Start a config and wait. An exception in the waiting thread, as Ctrl-C is one, stops the stream."""
+    try:
+        stream_id = engine.configs.start(config_id)["id"]
+    except EngineError as error:
+        # The same copy may be under way already: an earlier owner of the directory died, and opening the
+        # engine has resumed its stream.
+        if error.code is not Code.STREAM_ALREADY_RUNNING or error.details["state"] == Status.PAUSED:
+            raise
+        stream_id = error.details["streamId"]
+    try:
+        return follow(engine, stream_id, verify=verify, on_progress=on_progress)
+    except BaseException:
+        _stop(engine, stream_id)
+        raise
+
+
+def _stop(engine: Engine, stream_id: str) -> None:
+    try:
+        engine.streams.stop(stream_id)
+        engine.streams.wait(stream_id, STOP_SECONDS)
+    except EngineError:
+        return  # it is over
 
 
 def follow(

@@ -123,7 +123,8 @@ class Supervisor:
                 _in_background(run.worker.command, run.wish)
         elif run is not None:
             self._drop(run)
-        self._feed.log(stream_id, "info", f"{command.value.replace('_', ' ')} asked for" + _because(reason))
+        asked = f"{command.value.replace('_', ' ')} asked for"
+        self._feed.log(stream_id, "info", f"{asked}: {reason}" if reason else asked)
         self._changed.notify_all()
         return run.worker if run is not None else None
 
@@ -394,7 +395,3 @@ def _later(seconds: float, call: Callable[..., None], *args: Any) -> threading.T
 def _in_background(call: Callable[..., None], *args: Any) -> None:
     """A pipe to a process that stands still must not hold the lock."""
     threading.Thread(target=call, args=args, daemon=True).start()
-
-
-def _because(reason: str | None) -> str:
-    return f": {reason}" if reason else ""

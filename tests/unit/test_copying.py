@@ -17,13 +17,13 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     [
         ("mysql://root:pw@db:3307/shop", ("mysql", "db", 3307, "root", "pw", "shop", None)),
         ("mariadb://u@h/x", ("mariadb", "h", 3306, "u", "", "x", None)),
-        ("postgres://u:p@h/x?schema=app", ("postgresql", "h", 5432, "u", "p", "x", "app")),
+        ("postgres://u:pass@h/x?schema=app", ("postgresql", "h", 5432, "u", "pass", "x", "app")),
         (
             "postgresql://u%40corp:p%2F%3A%40@h/my%20db",
             ("postgresql", "h", 5432, "u@corp", "p/:@", "my db", None),
         ),
-        ("mysql://u:p@[::1]:3306/x", ("mysql", "::1", 3306, "u", "p", "x", None)),
-        ("mysql://u:p@h", ("mysql", "h", 3306, "u", "p", None, None)),
+        ("mysql://u:pass@[::1]:3306/x", ("mysql", "::1", 3306, "u", "pass", "x", None)),
+        ("mysql://u:pass@h", ("mysql", "h", 3306, "u", "pass", None, None)),
     ],
 )
 def test_urls(url: str, expected: tuple[Any, ...]) -> None:
