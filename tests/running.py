@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
-from engine.config import Connection, StreamConfig
 from engine import ids
+from engine.config import Connection, StreamConfig
 from engine.streams.job import Control, Outcome, StreamJob
 from engine.streams.run import run_stream, verify_stream
 

@@ -210,9 +210,7 @@ def select_tables(source: MysqlSource, part: SourceConnection) -> Database:
     return replace(
         database,
         tables=tuple(
-            table
-            for table in database.tables
-            if table.kind in COPIED_KINDS and table.name not in excluded
+            table for table in database.tables if table.kind in COPIED_KINDS and table.name not in excluded
         ),
     )
 
@@ -291,5 +289,3 @@ def shape_of(read: TableRead) -> str:
     """A digest of what is read and in which order: equal shapes give equal batches."""
     parts = [f"{column.name}\0{column.source.native_type}\0{column.expression}" for column in read.columns]
     return hashlib.sha256("\1".join([*parts, *read.key]).encode()).hexdigest()[:32]
-
-

@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, Literal
 
-from engine.connectors.base import Note, Phase, Severity, SnapshotReader, Statement, TableRead, TargetTable
+from engine.connectors.base import Note, Phase, Severity, Statement
 from engine.connectors.mysql.source import MysqlSource
 from engine.connectors.postgres.checkpoint import TableState
 from engine.connectors.postgres.target import PostgresTarget
@@ -19,7 +19,7 @@ from engine.failpoints import fail_point
 from engine.streams.ends import open_source, open_target, source_of, target_of
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
-from engine.streams.plan import Plan, TablePlan, chunks_from, make_plan, make_pairs
+from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
 from engine.streams.snapshot import DataPhase, Reader, Task, Totals
 from engine.streams.verify import verify_tables
 
@@ -47,7 +47,8 @@ def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
         traceback.print_exc()
         status = Status.FAILED
         error = EngineError(
-            Code.INTERNAL_ERROR, f"an unexpected {type(failure).__name__} ended the stream; see the worker's log"
+            Code.INTERNAL_ERROR,
+            f"an unexpected {type(failure).__name__} ended the stream; see the worker's log",
         ).as_dict()
         report.log("error", str(error["error"]), "error", code=Code.INTERNAL_ERROR.value)
     return Outcome(status, run.rows, run.bytes, error, [note.as_dict() for note in run.notes])
@@ -88,6 +89,19 @@ def cleanup_stream(job: StreamJob) -> None:
 
 def workers_of(job: StreamJob) -> int:
     return job.config.source.options.workers or os.cpu_count() or 1
+
+
+_INCONSISTENT = Note(
+    Severity.WARNING,
+    "picture-per-worker",
+    "each worker reads its own picture of the source: rows written while the stream starts may be seen by one"
+    " and not by another (grant RELOAD, or use one worker, for a single picture)",
+)
+_PICTURE_LOST = Note(
+    Severity.WARNING,
+    "picture-lost",
+    "a connection to the source was lost and opened again: the rows after it come from a newer picture of it",
+)
 
 
 class _Run:
@@ -131,17 +145,16 @@ class _Run:
     def _note(self, notes: Sequence[Note]) -> None:
         self.notes += notes
         for note in notes:
-            level = "info" if note.severity is Severity.INFO else "warning"
-            self.report.log(level, note.message, "table_metadata", **note.as_dict())
+            fields = {key: value for key, value in note.as_dict().items() if key != "message"}
+            level: Literal["info", "warning"] = "info" if note.severity is Severity.INFO else "warning"
+            self.report.log(level, note.message, "table_metadata", **fields)
 
     def _sql(self, statement: str, purpose: str) -> None:
         self.report.sql({"query": statement, "purpose": purpose})
 
     # ------------------------------------------------------------ structure
 
-    def _structure(
-        self, source: MysqlSource, target: PostgresTarget, plan: Plan
-    ) -> dict[str, TableState]:
+    def _structure(self, source: MysqlSource, target: PostgresTarget, plan: Plan) -> dict[str, TableState]:
         self.report.stage(2)
         earlier = target.claim()
         details = {table.target.name: table.journal_detail() for table in plan.tables}
@@ -177,8 +190,8 @@ class _Run:
                     Note(
                         Severity.WARNING,
                         "source-moved",
-                        f"the stream goes on from a new picture of the source: its log position {moved}, so rows"
-                        " written in between are seen in some chunks and not in others",
+                        f"the stream goes on from a new picture of the source: its log position {moved}, so"
+                        " rows written in between are seen in some chunks and not in others",
                     )
                 ]
             )
@@ -198,23 +211,16 @@ class _Run:
         waves = self._tasks(target, plan, journal)
         count = min(self.workers, max((len(wave) for wave in waves), default=0))
         prefer: Reader = "connectorx" if self.job.config.source.options.reader == "connectorx" else "native"
-        with _Picture(source, count, self._note) as picture:
+        with source.picture(count) as picture:
+            if not picture.consistent:
+                self._note([_INCONSISTENT])
             phase = DataPhase(target, picture.reader, self.workers, prefer, self.control, self.report)
             try:
                 phase.run(waves)
             finally:
                 self._count(phase.totals)
         if picture.broken:
-            self._note(
-                [
-                    Note(
-                        Severity.WARNING,
-                        "picture-lost",
-                        "a connection to the source was lost and opened again: the rows after it come from a newer"
-                        " picture of the source",
-                    )
-                ]
-            )
+            self._note([_PICTURE_LOST])
 
     def _tasks(
         self, target: PostgresTarget, plan: Plan, journal: Mapping[str, TableState]
@@ -226,7 +232,9 @@ class _Run:
             for name in names:
                 tasks += self._tasks_of(target, by_name[name], journal[name])
             # The largest first, so that the last worker does not end alone.
-            tasks.sort(key=lambda task: (-task.plan.source.estimated_bytes, task.load.name, task.chunk.number))
+            tasks.sort(
+                key=lambda task: (-task.plan.source.estimated_bytes, task.load.name, task.chunk.number)
+            )
             waves.append(tasks)
         return waves
 
@@ -265,9 +273,7 @@ class _Run:
         for table in plan.tables:
             self.report.table(table.target.schema, table.target.name, status="FINISHED", phase="done")
 
-    def _finish_phase(
-        self, target: PostgresTarget, phase: Phase, statements: Sequence[Statement]
-    ) -> None:
+    def _finish_phase(self, target: PostgresTarget, phase: Phase, statements: Sequence[Statement]) -> None:
         """All statements of one phase, several tables at a time; those of one table in turn, since they wait
         for each other's lock anyway."""
         by_table: dict[str | None, list[Statement]] = {}

@@ -101,7 +101,15 @@ class DataPhase:
         left = _Remaining(tasks, self._report)
         count = min(self._workers, len(tasks))
         workers = [
-            _Worker(self._target, self._readers, self._prefer, self._control, self._report, self._stop, self.totals)
+            _Worker(
+                self._target,
+                self._readers,
+                self._prefer,
+                self._control,
+                self._report,
+                self._stop,
+                self.totals,
+            )
             for _ in range(count)
         ]
         with ThreadPoolExecutor(count, thread_name_prefix="load") as pool:
@@ -179,10 +187,10 @@ class _Worker:
 
     def cancel(self) -> None:
         """From another thread: nobody waits for this work any more."""
-        for closing in (*self._open.values(), self._loader):
-            if closing is not None:
+        for end in (*self._open.values(), self._loader):
+            if end is not None:
                 try:
-                    closing.cancel()
+                    end.cancel()
                 except Exception as error:
                     self._report.log("debug", f"cancelling failed: {type(error).__name__}")
 

@@ -4,8 +4,8 @@ MySQL cannot hand a snapshot from one session to another, so the sessions' snaps
 other and must be shown to be the same:
 
 1. Nothing was committed in between: the log position before the first and after the last is equal. No lock.
-2. MariaDB tells each session where its own snapshot stands (Binlog_snapshot_file/position): opened again until
-   all agree. No lock.
+2. MariaDB tells each session where its own snapshot stands (Binlog_snapshot_file/position): opened again
+   until all agree. No lock.
 3. FLUSH TABLES WITH READ LOCK for the instant of opening, where the login may; bounded wait.
 
 Where none works, each session keeps its own snapshot and the caller says so.
@@ -20,9 +20,9 @@ from typing import Any, Self
 import pymysql
 from pymysql.connections import Connection as MysqlSession
 
+from engine.config import Connection
 from engine.connectors.base import ServerInfo
 from engine.connectors.mysql.session import connect
-from engine.config import Connection
 
 ROUNDS = 5
 LOCK_SECONDS = 3  # FLUSH TABLES WITH READ LOCK waits for long statements and holds up others meanwhile

@@ -6,8 +6,8 @@ One table a schema, one row a fact, all of them written in the transaction they 
     (stream, table, -1)  a table whose structure and write policy are decided and carried out, with its chunks
     (stream, table,  n)  chunk n is committed: its rows and bytes
 
-Every attempt raises the epoch. A commit takes a share lock on the stream's row and compares; raising waits for
-commits under way. So a worker that should be dead either committed before the new attempt looked, or never.
+Every attempt raises the epoch. A commit takes a share lock on the stream's row and compares; raising waits
+for commits under way. So a worker that should be dead either committed before the new attempt looked, or never.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Checkpoints:
         if found and found != _COLUMNS:
             raise EngineError(
                 Code.TABLE_EXISTS,
-                f"{self._table} exists and is not a checkpoint table of ours: rename it or use another schema",
+                f"{self._table} exists and is not our checkpoint table: rename it or use another schema",
                 table=TABLE,
                 schema=self.schema,
             )
@@ -182,6 +182,28 @@ class Checkpoints:
             (self.stream_id,),
         ).fetchone()
         return row is not None and row[0] == "finished"
+
+    def unfinished_others(self, session: PgConnection, table: str) -> list[str]:
+        """Other streams that began to load this table and have not finished."""
+        return [
+            stream
+            for (stream,) in session.execute(
+                f"SELECT t.stream_id FROM {self._table} t JOIN {self._table} s"
+                " ON s.stream_id = t.stream_id AND s.object = '' AND s.chunk = -1"
+                " WHERE t.object = %s AND t.chunk = -1 AND t.stream_id <> %s AND s.state <> 'finished'"
+                " ORDER BY t.stream_id",
+                (table, self.stream_id),
+            )
+        ]
+
+    def supersede_others(self, session: PgConnection, table: str) -> None:
+        """The table is emptied or replaced: what other streams remember of it is void, and none of them may
+        commit another chunk."""
+        session.execute(
+            f"DELETE FROM {self._table} WHERE stream_id IN"
+            f" (SELECT stream_id FROM {self._table} WHERE object = %s AND stream_id <> %s)",
+            (table, self.stream_id),
+        )
 
     def forget(self, session: PgConnection) -> None:
         """Remove this stream's rows, and the table when nobody else has any in it."""

@@ -75,11 +75,7 @@ def misfits(read: TableRead, table: TargetTable, live: LiveTable, target: DbTarg
 
 def _column_misfit(table: str, column: TargetColumn, found: LiveColumn | None) -> list[Note]:
     if found is None:
-        return [
-            _refused(
-                "column-missing", f"{table}.{column.name} is not on the target", table, column.name
-            )
-        ]
+        return [_refused("column-missing", f"{table}.{column.name} is not on the target", table, column.name)]
     notes = []
     if found.generated and column.loaded:
         notes.append(

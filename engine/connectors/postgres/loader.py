@@ -46,9 +46,7 @@ class PostgresLoader:
         self._session = session
         self._checkpoints = checkpoints
 
-    def load(
-        self, table: LoadTable, chunk: int, encoded: Iterable[tuple[memoryview, int]]
-    ) -> LoadResult:
+    def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[memoryview, int]]) -> LoadResult:
         """Load one chunk and commit it with its checkpoint row. `encoded` gives binary COPY rows and how many
         they are; an exception of it leaves the target as it was.
 

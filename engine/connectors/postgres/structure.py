@@ -59,6 +59,9 @@ def decide(
             _run(session, f"TRUNCATE TABLE {names}", "truncate", log)
         kept = {table.name for table in present}
         for table in fresh:
+            if table.name not in kept or write_mode is WriteMode.TRUNCATE_AND_LOAD:
+                checkpoints.supersede_others(session, table.name)
+        for table in fresh:
             detail = {**details[table.name], "created": table.name not in kept}
             checkpoints.put_table(session, table.name, DECIDED, detail)
         checkpoints.guard(session)
@@ -123,12 +126,12 @@ def _once(session: PgConnection, statement: Statement, log: SqlLog, must_be_new:
 def _exists(session: PgConnection, statement: Statement) -> bool:
     if statement.exists is None:
         return False
-    return session.execute(statement.exists).fetchone() is not None  # type: ignore[arg-type]
+    return session.execute(statement.exists).fetchone() is not None
 
 
 def _run(session: PgConnection, sql: str, purpose: str, log: SqlLog) -> None:
     try:
-        session.execute(sql)  # type: ignore[arg-type]
+        session.execute(sql)
     except psycopg.Error as error:
         failure = explain(error)
         raise EngineError(
@@ -143,9 +146,7 @@ def _run(session: PgConnection, sql: str, purpose: str, log: SqlLog) -> None:
 _FOR_KEPT_TABLES = frozenset({Phase.SEQUENCE, Phase.ANALYZE})
 
 
-def finishing(
-    database: TargetDatabase, journal: Mapping[str, TableState]
-) -> dict[Phase, list[Statement]]:
+def finishing(database: TargetDatabase, journal: Mapping[str, TableState]) -> dict[Phase, list[Statement]]:
     """The statements that follow the data, by phase, in the order of phases."""
     phases: dict[Phase, list[Statement]] = {
         phase: [] for phase in Phase if _ORDER[phase] > _ORDER[Phase.DATA]
@@ -170,7 +171,7 @@ def finish_one(
         with session.transaction():
             if _exists(session, statement):
                 return None
-            session.execute(statement.sql)  # type: ignore[arg-type]
+            session.execute(statement.sql)
             checkpoints.guard(session)
             fail_point(f"during_{statement.phase.value}")
     except (pg.ForeignKeyViolation, pg.CheckViolation) as error:
@@ -215,7 +216,7 @@ def _violations(session: PgConnection, schema: str, statement: Statement, error:
             f"p.{quote(ref)} = c.{quote(own)}" for own, ref in zip(columns, ref_columns, strict=True)
         )
         found = session.execute(
-            f"SELECT count(*) FROM {child} c WHERE {given} AND NOT EXISTS"  # type: ignore[arg-type]
+            f"SELECT count(*) FROM {child} c WHERE {given} AND NOT EXISTS"
             f" (SELECT 1 FROM {parent} p WHERE {match})"
         ).fetchone()
         count = int(found[0]) if found else None

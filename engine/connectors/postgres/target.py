@@ -97,20 +97,42 @@ class PostgresTarget:
                     )
                 ]
             if mode is WriteMode.UPSERT and not table.source.primary_key:
-                return [
-                    _refused("upsert-without-key", f"{table.name} has no primary key", table.name)
-                ]
+                return [_refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
             return []
         if policy is SchemaPolicy.FAIL_IF_EXISTS:
             return [_refused("table-exists", f"{table.name} exists on the target", table.name)]
         if policy is SchemaPolicy.DROP_AND_RECREATE:
             return []
         notes = fit.misfits(read, table, live, self.spec)
+        if mode is not WriteMode.TRUNCATE_AND_LOAD:
+            notes += self._half_loaded(table.name)
         if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(
             self._session, qualified(self.schema, table.name)
         ):
             notes.append(_refused("table-not-empty", f"{table.name} has rows on the target", table.name))
         return notes
+
+    def _half_loaded(self, name: str) -> list[Note]:
+        """Adding rows to what another stream left half-way would double those it has committed."""
+        if not self._has_checkpoints():
+            return []
+        return [
+            _refused(
+                "half-loaded",
+                f"{name} holds rows of the unfinished stream {other}: resume that stream, drop its"
+                " checkpoints (stop with cleanup=true), or choose truncate_and_load or drop_and_recreate",
+                name,
+            )
+            for other in self.checkpoints.unfinished_others(self._session, name)
+        ]
+
+    def _has_checkpoints(self) -> bool:
+        if self.missing_database:
+            return False
+        found = self._session.execute(
+            "SELECT to_regclass(%s) IS NOT NULL", (qualified(self.schema, CHECKPOINT_TABLE),)
+        ).fetchone()
+        return bool(found and found[0])
 
     def as_found(self, table: TargetTable) -> TargetTable:
         """The table with its live column types, where it is there and stays."""
@@ -136,7 +158,9 @@ class PostgresTarget:
             wave = sorted(name for name in names - placed if needs[name] <= placed)
             if not wave:
                 circle = sorted(names - placed)
-                message = f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
+                message = (
+                    f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
+                )
                 return [*waves, circle], [_refused("fk-cycle", message, circle[0])]
             waves.append(wave)
             placed.update(wave)
@@ -173,12 +197,7 @@ class PostgresTarget:
 
     def journal(self) -> dict[str, TableState]:
         """What earlier attempts decided and committed; empty before the first `claim`."""
-        if self.missing_database:
-            return {}
-        found = self._session.execute(
-            "SELECT to_regclass(%s) IS NOT NULL", (qualified(self.schema, CHECKPOINT_TABLE),)
-        ).fetchone()
-        if not (found and found[0]):
+        if not self._has_checkpoints():
             return {}
         return self.checkpoints.tables(self._session)
 
