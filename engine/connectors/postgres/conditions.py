@@ -87,15 +87,22 @@ def _texts(left: Term, right: Term, equality: bool, scope: Scope) -> tuple[str, 
         raise Untranslatable("it compares text without case")
     if folded and not equality:
         raise Untranslatable("it orders text by a collation of the source")
-    sides = [left.sql, right.sql]
-    if padded:
-        sides = [f"rtrim({side}, ' ')" for side in sides]
     if folded:
-        scope.remarks.add("text is compared by lower(), accents and trailing blanks aside")
-        sides = [f"lower({side})" for side in sides]
-    elif not equality:
-        sides = [f'({side} COLLATE "C")' for side in sides]
-    return sides[0], sides[1]
+        scope.remarks.add("text is compared by lower(), which keeps accents apart")
+    return _side(left, equality, folded, padded), _side(right, equality, folded, padded)
+
+
+def _side(term: Term, equality: bool, folded: bool, padded: bool) -> str:
+    """One side of a comparison of texts, without what the source's collation ignores."""
+    value, sql = term.constant, term.sql
+    if value is not None and value.isascii():
+        value = value.rstrip(" ") if padded else value
+        return text_literal(value.lower() if folded else value)
+    if padded:
+        sql = f"rtrim({sql}, ' ')"
+    if folded:
+        return f"lower({sql})"
+    return sql if equality else f'({sql} COLLATE "C")'
 
 
 def _label(term: Term, other: Term) -> str:

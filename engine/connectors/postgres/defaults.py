@@ -28,6 +28,7 @@ _UUID = re.compile(r"\(*\s*(uuid_to_bin\s*\(\s*)?(?:sys_guid|uuid)\s*\(\s*\)\s*\
 _NEXTVAL = re.compile(
     r"\(*\s*nextval\s*\(\s*(?:`((?:[^`]|``)+)`\s*\.\s*)?`((?:[^`]|``)+)`\s*\)\s*\)*", re.IGNORECASE
 )
+_EMPTY_JSON = re.compile(r"\(*\s*json_(array|object)\s*\(\s*\)\s*\)*", re.IGNORECASE)
 _TIME = re.compile(r"-?[0-9]{1,3}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?")
 
 
@@ -84,7 +85,7 @@ def _number(value: str | bytes, column: MappedColumn) -> str:
     shown = _as_text(value).strip()
     if not _NUMBER.fullmatch(shown):
         raise Untranslatable("it is not a number")
-    return shown if shown.isdigit() else f"'{shown}'::{column.type.name}"
+    return str(int(shown)) if shown.isdigit() else f"'{shown}'::{column.type.name}"
 
 
 def _bool(value: str | bytes, column: MappedColumn) -> str:
@@ -216,6 +217,7 @@ def _expression(sql: str, table: MappedTable, column: MappedColumn, database: Ma
         _now(sql, column, database.options.policies)
         or _random(sql, table, column)
         or _next(sql, database, table, column)
+        or _empty_json(sql, column)
     )
     if known is not None:
         return known
@@ -262,6 +264,13 @@ def _random(sql: str, table: MappedTable, column: MappedColumn) -> str | None:
     if found[1] is None and base in ("varchar", "text"):
         return f"{made}::text"
     raise Untranslatable(f"a column of type {column.type.name} would not hold it alike")
+
+
+def _empty_json(sql: str, column: MappedColumn) -> str | None:
+    found = _EMPTY_JSON.fullmatch(sql)
+    if found is None or column.type.base not in ("json", "jsonb"):
+        return None
+    return f"'{'[]' if found[1].lower() == 'array' else '{}'}'::{column.type.name}"
 
 
 def _next(sql: str, database: MappedDatabase, table: MappedTable, column: MappedColumn) -> str | None:

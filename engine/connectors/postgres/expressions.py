@@ -157,8 +157,14 @@ def _divide(node: exp.Expr, scope: Scope) -> Term:
         if scope.exact_values:
             raise Untranslatable("the digits of a division differ between the servers")
         meaning = Meaning.DECIMAL
-    sql = f"({arithmetic(left, meaning)} / nullif({arithmetic(right, meaning)}, 0))"
+    sql = f"({arithmetic(left, meaning)} / {_divisor(right, meaning)})"
     return Term(sql, meaning, exact=False)
+
+
+def _divisor(term: Term, meaning: Meaning) -> str:
+    """The operand by which is divided: zero gives NULL on the source, an error on PostgreSQL."""
+    sql = arithmetic(term, meaning)
+    return sql if term.constant is not None and term.constant.strip("-0.") else f"nullif({sql}, 0)"
 
 
 def _whole(function: str) -> Handler:
@@ -172,7 +178,7 @@ def _whole(function: str) -> Handler:
             raise Untranslatable("the remainder of a double differs between the servers")
         if function == "div":
             meaning = Meaning.INT
-        divisor = f"nullif({arithmetic(right, meaning)}, 0)"
+        divisor = _divisor(right, meaning)
         return Term(
             f"{function}({arithmetic(left, meaning)}, {divisor})", meaning, exact=meaning is Meaning.INT
         )

@@ -44,7 +44,7 @@ def note_table(table: MappedTable) -> None:
     if source.kind is TableKind.SYSTEM_VERSIONED:
         table.warn("system-versioned", "Only the current rows are copied, not their history.")
     if not source.primary_key:
-        table.inform("no-primary-key", "The table has no primary key: one stream, no resume inside it.")
+        table.inform("no-primary-key", "The table has no primary key.")
     for column in source.columns:
         if column.invisible:
             table.inform("invisible-column", "Invisible on the source; a plain column here.", column.name)

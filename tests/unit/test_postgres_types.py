@@ -1,0 +1,550 @@
+"""MySQL and MariaDB column types → PostgreSQL types, defaults, and the notes that go with them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.config import Policies
+from engine.connectors.base import Severity, TargetDatabase
+from engine.connectors.postgres.mapping import MapOptions, map_database
+from engine.schema import Column, Database, Default, ForeignKey, IndexPart, Table
+from engine.types import Kind, LogicalType
+
+U = True
+
+
+def facts(**columns: dict[str, Any]) -> Any:
+    blank = {
+        "min": None, "max": None, "zero_dates": 0, "empty_enum": 0, "max_octets": None, "lossy_text": 0
+    }  # fmt: skip
+    return SimpleNamespace(
+        columns={name: SimpleNamespace(**{**blank, **given}) for name, given in columns.items()}
+    )
+
+
+def mapped(
+    kind: LogicalType | Kind,
+    *,
+    policies: dict[str, str] | None = None,
+    known: dict[str, Any] | None = None,
+    extensions: frozenset[str] = frozenset(),
+    **column: Any,
+) -> TargetDatabase:
+    logical = LogicalType(kind) if isinstance(kind, Kind) else kind
+    source = Table("d", "t", (Column("c", logical, "native", **column),))
+    options = MapOptions(
+        "s",
+        Policies.model_validate(policies or {}),
+        extensions=extensions,
+        facts={} if known is None else {"t": facts(c=known)},
+    )
+    return map_database(Database("d", (source,)), options)
+
+
+def created(database: TargetDatabase, table: int = 0) -> str:
+    statements = database.tables[table].statements
+    return next(statement.sql for statement in statements if statement.sql.startswith("CREATE TABLE"))
+
+
+def L(kind: Kind, **given: Any) -> LogicalType:
+    return LogicalType(kind, **given)
+
+
+# ---------------------------------------------------------------- the table of types
+
+
+@pytest.mark.parametrize(
+    ("logical", "sql", "base"),
+    [
+        (L(Kind.INT8), "smallint", "int2"),
+        (L(Kind.INT8, unsigned=U), "smallint", "int2"),
+        (L(Kind.INT8, display_width=1), "smallint", "int2"),
+        (L(Kind.INT8, display_width=1, unsigned=U), "smallint", "int2"),
+        (L(Kind.INT16), "smallint", "int2"),
+        (L(Kind.INT16, unsigned=U), "integer", "int4"),
+        (L(Kind.INT24), "integer", "int4"),
+        (L(Kind.INT24, unsigned=U), "integer", "int4"),
+        (L(Kind.INT32), "integer", "int4"),
+        (L(Kind.INT32, unsigned=U), "bigint", "int8"),
+        (L(Kind.INT32, unsigned=U, zerofill=U), "bigint", "int8"),
+        (L(Kind.INT64), "bigint", "int8"),
+        (L(Kind.INT64, unsigned=U), "numeric(20,0)", "numeric"),
+        (L(Kind.BOOL), "boolean", "bool"),
+        (L(Kind.FLOAT32), "real", "float4"),
+        (L(Kind.FLOAT32, unsigned=U), "real", "float4"),
+        (L(Kind.FLOAT64), "double precision", "float8"),
+        (L(Kind.DECIMAL, precision=10, scale=0), "numeric(10,0)", "numeric"),
+        (L(Kind.DECIMAL, precision=65, scale=30), "numeric(65,30)", "numeric"),
+        (L(Kind.DECIMAL, precision=30, scale=30), "numeric(30,30)", "numeric"),
+        (L(Kind.BIT, length=1), "bit(1)", "bit"),
+        (L(Kind.BIT, length=5), "bit(5)", "bit"),
+        (L(Kind.BIT, length=64), "bit(64)", "bit"),
+        (L(Kind.YEAR), "smallint", "int2"),
+        (L(Kind.DATE), "date", "date"),
+        (L(Kind.DATETIME), "timestamp(0)", "timestamp"),
+        (L(Kind.DATETIME, fraction=6), "timestamp(6)", "timestamp"),
+        (L(Kind.TIMESTAMP), "timestamp(0) with time zone", "timestamptz"),
+        (L(Kind.TIMESTAMP, fraction=3), "timestamp(3) with time zone", "timestamptz"),
+        (L(Kind.TIME), "interval(0)", "interval"),
+        (L(Kind.TIME, fraction=6), "interval(6)", "interval"),
+        (L(Kind.CHAR, length=1), "varchar(1)", "varchar"),
+        (L(Kind.CHAR, length=255), "varchar(255)", "varchar"),
+        (L(Kind.CHAR, length=0), "text", "text"),
+        (L(Kind.VARCHAR, length=0), "text", "text"),
+        (L(Kind.VARCHAR, length=16383), "varchar(16383)", "varchar"),
+        (L(Kind.VARCHAR, length=65535), "varchar(65535)", "varchar"),
+        (L(Kind.TEXT), "text", "text"),
+        (L(Kind.TEXT, length=255), "text", "text"),
+        (L(Kind.TEXT, length=4294967295), "text", "text"),
+        (L(Kind.BINARY, length=4), "bytea", "bytea"),
+        (L(Kind.BINARY, length=0), "bytea", "bytea"),
+        (L(Kind.VARBINARY, length=300), "bytea", "bytea"),
+        (L(Kind.BLOB), "bytea", "bytea"),
+        (L(Kind.ENUM, labels=("a", "b")), '"s"."t_c"', "enum"),
+        (L(Kind.ENUM, labels=("",)), '"s"."t_c"', "enum"),
+        (L(Kind.ENUM, labels=("x" * 63,)), '"s"."t_c"', "enum"),
+        (L(Kind.ENUM, labels=("x" * 64,)), "text", "text"),
+        (L(Kind.ENUM, labels=("é" * 32,)), "text", "text"),
+        (L(Kind.SET, labels=("a", "b")), "text[]", "_text"),
+        (L(Kind.JSON), "jsonb", "jsonb"),
+        (L(Kind.JSON_TEXT), "json", "json"),
+        (L(Kind.GEOMETRY, geometry="point"), "bytea", "bytea"),
+        (L(Kind.VECTOR, length=3), "real[]", "_float4"),
+        (L(Kind.UUID), "uuid", "uuid"),
+        (L(Kind.INET4), "inet", "inet"),
+        (L(Kind.INET6), "inet", "inet"),
+        (L(Kind.INTERVAL), "interval", "interval"),
+        (L(Kind.OTHER), "text", "text"),
+    ],
+)
+def test_types(logical: LogicalType, sql: str, base: str) -> None:
+    database = mapped(logical)
+    column = database.tables[0].columns[0]
+    assert (column.type, column.base) == (sql, base)
+    assert created(database) == f'CREATE TABLE "s"."t" (\n  "c" {sql}\n)'
+    assert column.loaded
+    assert not [note for note in database.tables[0].notes if note.severity is Severity.REFUSED]
+
+
+def test_every_kind_is_mapped() -> None:
+    for kind in Kind:
+        assert mapped(kind).tables[0].columns[0].type
+
+
+@pytest.mark.parametrize(
+    ("logical", "policies", "extensions", "sql", "base"),
+    [
+        (L(Kind.TIME, fraction=2), {"time": "time"}, (), "time(2) without time zone", "time"),
+        (L(Kind.ENUM, labels=("a",)), {"enum": "text"}, (), "text", "text"),
+        (L(Kind.SET, labels=("a",)), {"set": "text"}, (), "text", "text"),
+        (L(Kind.JSON), {"json": "json"}, (), "json", "json"),
+        (L(Kind.JSON), {"json": "jsonb"}, (), "jsonb", "jsonb"),
+        (L(Kind.JSON), {"json": "text"}, (), "text", "text"),
+        (L(Kind.JSON_TEXT), {"json": "jsonb"}, (), "jsonb", "jsonb"),
+        (L(Kind.JSON_TEXT), {"json": "text"}, (), "text", "text"),
+        (L(Kind.UUID), {"uuid": "char"}, (), "varchar(36)", "varchar"),
+        (L(Kind.UUID), {"uuid": "binary"}, (), "bytea", "bytea"),
+        (L(Kind.GEOMETRY), {}, ("postgis",), '"public"."geometry"', "geometry"),
+        (
+            L(Kind.GEOMETRY, geometry="point"),
+            {"geometry": "postgis"},
+            ("postgis",),
+            '"public"."geometry"(Point)',
+            "geometry",
+        ),
+        (
+            L(Kind.GEOMETRY, geometry="geometrycollection", srid=4326),
+            {},
+            ("postgis",),
+            '"public"."geometry"(GeometryCollection,4326)',
+            "geometry",
+        ),
+        (L(Kind.GEOMETRY), {"geometry": "ewkb"}, ("postgis",), "bytea", "bytea"),
+    ],
+)
+def test_types_by_policy(
+    logical: LogicalType, policies: dict[str, str], extensions: tuple[str, ...], sql: str, base: str
+) -> None:
+    column = mapped(logical, policies=policies, extensions=frozenset(extensions)).tables[0].columns[0]
+    assert (column.type, column.base) == (sql, base)
+
+
+# ---------------------------------------------------------------- tinyint(1) (tinyint1-boolean)
+
+
+@pytest.mark.parametrize(
+    ("known", "sql"),
+    [
+        (None, "smallint"),
+        ({"min": 0, "max": 1}, "boolean"),
+        ({"min": None, "max": None}, "boolean"),
+        ({"min": 0, "max": 2}, "smallint"),
+        ({"min": -1, "max": 1}, "smallint"),
+        ({"min": 1, "max": 127}, "smallint"),
+    ],
+)
+def test_tinyint1(known: dict[str, Any] | None, sql: str) -> None:
+    database = mapped(L(Kind.INT8, display_width=1), policies={"tinyint1": "boolean"}, known=known)
+    assert database.tables[0].columns[0].type == sql
+    slugs = {note.slug for note in database.tables[0].notes}
+    assert ("tinyint1-not-boolean" in slugs) is (sql == "smallint")
+
+
+@pytest.mark.parametrize(
+    "logical", [L(Kind.INT8, display_width=4), L(Kind.INT8, display_width=1, unsigned=U)]
+)
+def test_other_tinyints_are_never_boolean(logical: LogicalType) -> None:
+    database = mapped(logical, policies={"tinyint1": "boolean"}, known={"min": 0, "max": 1})
+    assert database.tables[0].columns[0].type == "smallint"
+
+
+# ---------------------------------------------------------------- one type per component (unsigned-keys)
+
+BIG = L(Kind.INT64, unsigned=U)
+
+
+def family(known: dict[str, Any], parent_type: LogicalType = BIG, auto: bool = True) -> TargetDatabase:
+    parent = Table(
+        "d", "p", (Column("id", parent_type, "", False, auto_increment=auto),), primary_key=(IndexPart("id"),)
+    )
+    child = Table(
+        "d", "c", (Column("p", BIG, ""), Column("n", BIG, "")),
+        foreign_keys=(ForeignKey("f", ("p",), "d", "p", ("id",)),),
+    )  # fmt: skip
+    grandchild = Table(
+        "d", "g", (Column("P", BIG, ""),), foreign_keys=(ForeignKey("f", ("p",), "d", "c", ("P",)),)
+    )
+    return map_database(Database("d", (child, grandchild, parent)), MapOptions("s", facts=known))
+
+
+@pytest.mark.parametrize(
+    ("known", "auto", "sql"),
+    [
+        ({}, True, "numeric(20,0)"),
+        ({}, False, "numeric(20,0)"),
+        ({"p": facts(id={"max": 5}), "c": facts(p={"max": 5}), "g": facts(P={"max": 5})}, True, "bigint"),
+        (
+            {"p": facts(id={"max": 5}), "c": facts(p={"max": 5}), "g": facts(P={"max": 5})},
+            False,
+            "numeric(20,0)",
+        ),
+        ({"p": facts(id={}), "c": facts(p={}), "g": facts(P={})}, True, "bigint"),
+        (
+            {"p": facts(id={"max": 5}), "c": facts(p={"max": 2**63}), "g": facts(P={"max": 5})},
+            True,
+            "numeric(20,0)",
+        ),
+        (
+            {"p": facts(id={"max": 2**63 - 1}), "c": facts(p={"max": "7"}), "g": facts(P={})},
+            True,
+            "bigint",
+        ),
+        ({"p": facts(id={"max": 5}), "c": facts(p={"max": 5})}, True, "numeric(20,0)"),
+    ],
+)
+def test_unsigned_bigint_component(known: dict[str, Any], auto: bool, sql: str) -> None:
+    child, grandchild, parent = family(known, auto=auto).tables
+    assert child.columns[0].type == grandchild.columns[0].type == parent.columns[0].type == sql
+    assert child.columns[1].type == "numeric(20,0)"
+    definition = next(s.sql for s in parent.statements if s.sql.startswith("CREATE TABLE"))
+    assert ("IDENTITY" in definition) is (auto and sql == "bigint")
+    assert ("nextval" in definition) is (auto and sql != "bigint")
+
+
+def test_signed_parent_is_widened_with_its_child() -> None:
+    child, _, parent = family({}, L(Kind.INT64), auto=False).tables
+    assert parent.columns[0].type == child.columns[0].type == "numeric(20,0)"
+
+
+def test_enum_component_shares_one_type() -> None:
+    enum = L(Kind.ENUM, labels=("x", "y"))
+    parent = Table("d", "p", (Column("k", enum, "", False),), primary_key=(IndexPart("k"),))
+    child = Table(
+        "d", "q", (Column("k", enum, ""), Column("other", enum, "")),
+        foreign_keys=(ForeignKey("f", ("k",), "d", "p", ("k",)),),
+    )  # fmt: skip
+    database = map_database(Database("d", (child, parent)), MapOptions("s"))
+    q, p = database.tables
+    assert p.columns[0].type == q.columns[0].type == '"s"."p_k"'
+    assert q.columns[1].type == '"s"."q_other"'
+    shared = [statement for statement in database.statements if "CREATE TYPE" in statement.sql]
+    assert [statement.sql for statement in shared] == ["CREATE TYPE \"s\".\"p_k\" AS ENUM ('x', 'y')"]
+
+
+# ---------------------------------------------------------------- enum (enum-invalid-value, enum-long-label)
+
+
+def enum_sql(database: TargetDatabase) -> str:
+    return next(s.sql for s in database.tables[0].statements if s.sql.startswith("CREATE TYPE"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "invalid", "made", "slug"),
+    [
+        (("b", "a"), 0, "('b', 'a')", None),
+        (
+            ("it's", 'a"b', "a,b", " x", "\\", "(", "😀"),
+            0,
+            "('it''s', 'a\"b', 'a,b', ' x', '\\', '(', '😀')",
+            None,
+        ),
+        (("a", ""), 0, "('a', '')", None),
+        (("a",), 3, "('', 'a')", "enum-invalid-value"),
+        (("a", ""), 3, "('a', '')", "enum-invalid-merged"),
+    ],
+)
+def test_enum(labels: tuple[str, ...], invalid: int, made: str, slug: str | None) -> None:
+    database = mapped(L(Kind.ENUM, labels=labels), known={"empty_enum": invalid})
+    assert enum_sql(database) == f'CREATE TYPE "s"."t_c" AS ENUM {made}'
+    notes = [note for note in database.tables[0].notes if note.slug.startswith("enum")]
+    assert [(note.slug, note.count) for note in notes] == ([(slug, invalid)] if slug else [])
+    assert set(database.tables[0].columns[0].labels) == set(labels) | ({""} if invalid else set())
+
+
+@pytest.mark.parametrize(
+    ("logical", "policies", "check"),
+    [
+        (L(Kind.INT64, unsigned=U), {}, '"c" >= 0'),
+        (L(Kind.ENUM, labels=("x" * 64, "b'")), {}, f"\"c\" = ANY (ARRAY['{'x' * 64}', 'b''']::text[])"),
+        (L(Kind.ENUM, labels=("a",)), {"enum": "text"}, "\"c\" = ANY (ARRAY['a']::text[])"),
+        (L(Kind.SET, labels=("a", 'b"')), {}, "\"c\" <@ ARRAY['a', 'b\"']::text[]"),
+        (L(Kind.VECTOR, length=2), {}, 'cardinality("c") = 2'),
+        (L(Kind.CHAR, length=0), {}, "\"c\" = ''"),
+        (L(Kind.INT32, unsigned=U), {}, None),
+        (L(Kind.SET, labels=("a",)), {"set": "text"}, None),
+    ],
+)
+def test_checks_of_types(logical: LogicalType, policies: dict[str, str], check: str | None) -> None:
+    statements = mapped(logical, policies=policies).tables[0].statements
+    made = [statement.sql for statement in statements if statement.phase.value == "check"]
+    expected = f'ALTER TABLE "s"."t" ADD CONSTRAINT "t_c_check" CHECK ({check})'
+    assert made == ([] if check is None else [expected])
+
+
+# ---------------------------------------------------------------- zero dates (zero-date-nullable)
+
+
+@pytest.mark.parametrize(
+    ("policy", "zeros", "nullable", "slug"),
+    [
+        ("refuse", 3, False, None),
+        ("null", 3, True, "zero-date-nullable"),
+        ("null", None, True, "zero-date-nullable"),
+        ("null", 0, False, None),
+        ("sentinel", 3, False, None),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.DATE, Kind.DATETIME, Kind.TIMESTAMP])
+def test_zero_dates(kind: Kind, policy: str, zeros: int | None, nullable: bool, slug: str | None) -> None:
+    database = mapped(kind, policies={"zeroDate": policy}, known={"zero_dates": zeros}, nullable=False)
+    assert database.tables[0].columns[0].nullable is nullable
+    assert ("NOT NULL" in created(database)) is not nullable
+    slugs = [note.slug for note in database.tables[0].notes if note.slug.startswith("zero")]
+    assert slugs == ([slug] if slug else [])
+
+
+def test_zero_dates_in_a_key_are_refused() -> None:
+    source = Table(
+        "d", "t", (Column("c", LogicalType(Kind.DATE), "date", False),), primary_key=(IndexPart("c"),)
+    )
+    options = MapOptions(
+        "s", Policies.model_validate({"zeroDate": "null"}), facts={"t": facts(c={"zero_dates": 2})}
+    )
+    table = map_database(Database("d", (source,)), options).tables[0]
+    assert not table.columns[0].nullable
+    assert [(n.slug, n.severity, n.count) for n in table.notes] == [("zero-date-in-key", Severity.REFUSED, 2)]
+
+
+# ---------------------------------------------------------------- text without case (unique-case)
+
+
+def keyed(policy: str, collation: str, extensions: frozenset[str] = frozenset({"citext"})) -> TargetDatabase:
+    text = L(Kind.VARCHAR, length=20)
+    source = Table(
+        "d",
+        "t",
+        (Column("k", text, "", False, collation=collation), Column("v", text, "", collation=collation)),
+        primary_key=(IndexPart("k"),),
+    )
+    options = MapOptions("s", Policies.model_validate({"caseInsensitiveText": policy}), extensions=extensions)
+    return map_database(Database("d", (source,)), options)
+
+
+@pytest.mark.parametrize(
+    ("policy", "collation", "sql", "slugs"),
+    [
+        ("plain", "utf8mb4_general_ci", "varchar(20)", ["unique-case"]),
+        ("plain", "utf8mb4_bin", "varchar(20)", []),
+        ("citext", "utf8mb4_general_ci", '"public"."citext"', []),
+        ("citext", "utf8mb4_bin", "varchar(20)", []),
+        ("icu", "utf8mb4_general_ci", 'varchar(20) COLLATE "s"."dbstreams_ai_ci"', []),
+        ("icu", "utf8mb4_0900_as_ci", 'varchar(20) COLLATE "s"."dbstreams_as_ci"', []),
+        ("icu", "utf8mb4_0900_as_cs", "varchar(20)", []),
+    ],
+)
+def test_case_insensitive_text(policy: str, collation: str, sql: str, slugs: list[str]) -> None:
+    database = keyed(policy, collation)
+    key, value = database.tables[0].columns
+    assert (key.type, value.type) == (sql, "varchar(20)")
+    assert [note.slug for note in database.tables[0].notes] == slugs
+    collations = [s.object for s in database.statements if "COLLATION" in s.sql]
+    assert len(collations) == (1 if "COLLATE" in sql else 0)
+
+
+def test_citext_needs_its_extension() -> None:
+    notes = keyed("citext", "utf8mb4_general_ci", frozenset()).tables[0].notes
+    assert ("citext-missing", Severity.REFUSED) in [(note.slug, note.severity) for note in notes]
+
+
+def test_postgis_needs_its_extension() -> None:
+    notes = mapped(Kind.GEOMETRY, policies={"geometry": "postgis"}).tables[0].notes
+    assert ("postgis-missing", Severity.REFUSED) in [(note.slug, note.severity) for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("lossy", "policy", "sql"), [(3, "bytea", "bytea"), (0, "bytea", "text"), (3, "replace", "text")]
+)
+def test_undecodable_text(lossy: int, policy: str, sql: str) -> None:
+    database = mapped(Kind.TEXT, policies={"invalidText": policy}, known={"lossy_text": lossy})
+    assert database.tables[0].columns[0].type == sql
+
+
+# ---------------------------------------------------------------- defaults (column-defaults)
+
+
+@pytest.mark.parametrize(
+    ("logical", "default", "sql"),
+    [
+        (L(Kind.INT32), "0", "0"),
+        (L(Kind.INT32), "-5", "'-5'::integer"),
+        (L(Kind.INT64, unsigned=U), "18446744073709551615", "18446744073709551615"),
+        (L(Kind.DECIMAL, precision=5, scale=2), "1.50", "'1.50'::numeric(5,2)"),
+        (L(Kind.FLOAT64), "1e-5", "'1e-5'::double precision"),
+        (L(Kind.INT32), "abc", None),
+        (L(Kind.INT32), "1; DROP TABLE x", None),
+        (L(Kind.BIT, length=5), "b'101'", "B'00101'"),
+        (L(Kind.BIT, length=5), b"\x05", "B'00101'"),
+        (L(Kind.BIT, length=12), b"\x0f\xff", "B'111111111111'"),
+        (L(Kind.BIT, length=2), b"\x0f", None),
+        (L(Kind.BIT, length=3), "5", "B'101'"),
+        (L(Kind.VARCHAR, length=20), "it's", "'it''s'::varchar(20)"),
+        (L(Kind.VARCHAR, length=20), "", "''::varchar(20)"),
+        (L(Kind.VARCHAR, length=20), "NULL", "'NULL'::varchar(20)"),
+        (L(Kind.VARCHAR, length=20), "current_timestamp()", "'current_timestamp()'::varchar(20)"),
+        (L(Kind.VARCHAR, length=20), "a\\nb", "'a\\nb'::varchar(20)"),
+        (L(Kind.VARCHAR, length=20), "a\0b", None),
+        (L(Kind.TEXT), "😀", "'😀'::text"),
+        (L(Kind.BINARY, length=4), b"\x00\xff", "'\\x00ff0000'::bytea"),
+        (L(Kind.VARBINARY, length=4), b"\x00\xff", "'\\x00ff'::bytea"),
+        (L(Kind.VARBINARY, length=4), "ab", "'\\x6162'::bytea"),
+        (L(Kind.ENUM, labels=("a'", "b")), "a'", "'a'''::\"s\".\"t_c\""),
+        (L(Kind.ENUM, labels=("a",)), "b", None),
+        (L(Kind.SET, labels=("c", "a")), "a,c", "ARRAY['c', 'a']::text[]"),
+        (L(Kind.SET, labels=("c", "a")), "", "'{}'::text[]"),
+        (L(Kind.SET, labels=("c", "a")), "x", None),
+        (L(Kind.DATE), "2020-02-29", "'2020-02-29'::date"),
+        (L(Kind.DATE), "2021-02-29", None),
+        (
+            L(Kind.DATETIME, fraction=3),
+            "2020-01-01 10:00:00.500",
+            "'2020-01-01 10:00:00.500000'::timestamp(3)",
+        ),
+        (
+            L(Kind.TIMESTAMP),
+            "2020-01-01 10:00:00",
+            "'2020-01-01 10:00:00+00:00'::timestamp(0) with time zone",
+        ),
+        (L(Kind.TIME), "-838:59:59", "'-838:59:59'::interval(0)"),
+        (L(Kind.TIME), "soon", None),
+        (L(Kind.YEAR), "2000", "2000"),
+        (L(Kind.YEAR), "0000", "0"),
+        (L(Kind.JSON_TEXT), '{"a": 1}', "'{\"a\": 1}'::json"),
+        (L(Kind.JSON_TEXT), "{", None),
+        (L(Kind.UUID), "AB-", None),
+        (
+            L(Kind.UUID),
+            "00000000-0000-0000-0000-0000000000AA",
+            "'00000000-0000-0000-0000-0000000000aa'::uuid",
+        ),
+        (L(Kind.INET4), "1.2.3.4", "'1.2.3.4'::inet"),
+        (L(Kind.INET6), "::ffff:1.2.3.4", "'::ffff:102:304'::inet"),
+        (L(Kind.INET6), "x", None),
+        (L(Kind.GEOMETRY), b"\x00", None),
+    ],
+)
+def test_constant_defaults(logical: LogicalType, default: str | bytes, sql: str | None) -> None:
+    database = mapped(logical, default=Default(literal=default))
+    definition = created(database)
+    if sql is None:
+        assert "DEFAULT" not in definition
+        assert "default-dropped" in [note.slug for note in database.tables[0].notes]
+    else:
+        assert definition.endswith(f" DEFAULT {sql}\n)")
+
+
+@pytest.mark.parametrize(
+    ("policy", "sql"),
+    [("refuse", None), ("null", None), ("sentinel", "'-infinity'::date")],
+)
+@pytest.mark.parametrize("value", ["0000-00-00", "2020-00-00", "2020-01-00", "0000-01-01"])
+def test_zero_date_defaults(policy: str, sql: str | None, value: str) -> None:
+    database = mapped(Kind.DATE, policies={"zeroDate": policy}, default=Default(literal=value))
+    assert ("DEFAULT" in created(database)) is (sql is not None)
+    assert sql is None or created(database).endswith(f" DEFAULT {sql}\n)")
+    assert "zero-date-default" in [note.slug for note in database.tables[0].notes]
+
+
+@pytest.mark.parametrize(
+    ("logical", "expression", "sql"),
+    [
+        (L(Kind.DATETIME), "CURRENT_TIMESTAMP", "LOCALTIMESTAMP(0)"),
+        (L(Kind.DATETIME, fraction=6), "current_timestamp(6)", "LOCALTIMESTAMP(6)"),
+        (L(Kind.DATETIME), "now()", "LOCALTIMESTAMP(0)"),
+        (L(Kind.DATETIME), "(localtimestamp())", "LOCALTIMESTAMP(0)"),
+        (L(Kind.DATETIME), "utc_timestamp()", "(CURRENT_TIMESTAMP(0) AT TIME ZONE 'UTC')"),
+        (L(Kind.TIMESTAMP, fraction=3), "CURRENT_TIMESTAMP(3)", "CURRENT_TIMESTAMP(3)"),
+        (L(Kind.DATE), "(curdate())", "CURRENT_DATE"),
+        (L(Kind.DATE), "current_timestamp()", "CURRENT_DATE"),
+        (L(Kind.TIME), "curtime()", "LOCALTIME(0)::interval"),
+        (L(Kind.VARCHAR, length=36), "uuid()", "gen_random_uuid()::text"),
+        (L(Kind.UUID), "uuid()", "gen_random_uuid()"),
+        (
+            L(Kind.BINARY, length=16),
+            "uuid_to_bin(uuid())",
+            "decode(replace(gen_random_uuid()::text, '-', ''), 'hex')",
+        ),
+        (L(Kind.INT32), "uuid()", None),
+        (L(Kind.INT32), "now()", None),
+        (L(Kind.JSON), "json_object()", "'{}'::jsonb"),
+        (L(Kind.JSON_TEXT), "(json_array())", "'[]'::json"),
+        (L(Kind.INT32), "(1 + 2)", "(((1::numeric + 2::numeric))::integer)"),
+        (L(Kind.VARCHAR, length=9), "concat('a', 'b')", "(('a' || 'b'))"),
+        (L(Kind.FLOAT64), "rand()", None),
+        (L(Kind.INT32), "nextval(`d`.`seq`)", None),
+        (L(Kind.INT32), "other_column + 1", None),
+        (L(Kind.INT32), "(select 1)", None),
+        (L(Kind.INT32), "1, 2", None),
+        (L(Kind.INT32), "1 from x", None),
+    ],
+)
+def test_expression_defaults(logical: LogicalType, expression: str, sql: str | None) -> None:
+    database = mapped(logical, default=Default(expression=expression))
+    definition = created(database)
+    if sql is None:
+        assert "DEFAULT" not in definition
+        assert "default-dropped" in [note.slug for note in database.tables[0].notes]
+    else:
+        assert definition.endswith(f" DEFAULT {sql}\n)")
+
+
+@pytest.mark.parametrize("slug", ["zerofill"])
+def test_zerofill_is_noted(slug: str) -> None:
+    notes = mapped(L(Kind.INT32, unsigned=U, zerofill=U)).tables[0].notes
+    assert slug in [note.slug for note in notes]
+
+
+def test_unknown_types_are_noted() -> None:
+    assert "unknown-type" in [note.slug for note in mapped(Kind.OTHER).tables[0].notes]
