@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
+from server.redaction import redacted_query
+
 log = structlog.get_logger("dbstreams.access")
-_SECRET = re.compile(r"(?i)(^|&)(api_key|install_id|[^&=]*(?:password|secret|token)[^&=]*)=[^&]*")
-
-
-def redacted(query: bytes) -> str:
-    """The query string with the values of credentials replaced by `***`. Percent-encoded names are blotted
-    out too: what cannot be read plainly is not logged."""
-    text = query.decode("latin-1")[:2000]
-    if "%" in "".join(part.partition("=")[0] for part in text.split("&")):
-        return "(encoded)"
-    return _SECRET.sub(r"\1\2=***", text)
 
 
 def log_request(scope: Mapping[str, Any], status: int, seconds: float, request_id: str, route: str) -> None:
@@ -27,7 +18,7 @@ def log_request(scope: Mapping[str, Any], status: int, seconds: float, request_i
         "request",
         method=scope["method"][:20],
         path=scope["path"][:500],
-        query=redacted(scope["query_string"]) or None,
+        query=redacted_query(scope["query_string"]) or None,
         route=route,
         status=status,
         ms=round(seconds * 1000, 1),

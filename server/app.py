@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import structlog
 from blacksheep import Application, Request, Response
 from blacksheep.scribe import send_asgi_response
 from blacksheep.server.routing import Router
@@ -20,7 +19,7 @@ from blacksheep.server.routing import Router
 from engine.errors import Code, EngineError
 from server.access import log_request
 from server.auth import CREDENTIAL_PARAMETERS, authenticate
-from server.errors import error_response
+from server.errors import error_response, log_unexpected
 from server.idempotency import Kept, Ticket, digest_of
 from server.operations import Auth, Call, Confirm, Operation
 from server.parameters import confirmed_by, idempotency_key_of, read_body, read_query, request_id_of
@@ -35,7 +34,6 @@ BASE = "/api/v1"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 REPLAYED = "Idempotency-Replayed"
 
-log = structlog.get_logger("dbstreams.server")
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -183,7 +181,7 @@ async def _once(services: Services, operation: Operation, call: Call, token: str
     except Exception as error:
         # The call is done and its caller must hear so; only a repetition will not be recognized.
         store.abandon(ticket)
-        log.error("idempotency_not_kept", request_id=call.request_id, exc_info=error)
+        log_unexpected("idempotency_not_kept", call.request_id, error)
     return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from engine.config import validation_failed
 from engine.errors import Code, EngineError
+from server.redaction import without_secrets
 from server.responses import JSON_TEXT, raw_response
 
 log = structlog.get_logger("dbstreams.server")
@@ -37,10 +39,17 @@ def as_engine_error(error: BaseException, request_id: str) -> EngineError:
         return validation_failed(error)
     if isinstance(error, HTTPException) and error.status in _BY_STATUS:
         return EngineError(_BY_STATUS[error.status], "the request was refused by the HTTP layer")
-    log.error("unexpected_error", request_id=request_id, exc_info=error)
+    log_unexpected("unexpected_error", request_id, error)
     return EngineError(
         Code.INTERNAL_ERROR, "an unexpected error happened; the server's log has it under this request id"
     )
+
+
+def log_unexpected(event: str, request_id: str, error: BaseException) -> None:
+    """The traceback as plain text: never with the values of variables, and without what looks like a secret
+    in the message. It is not left to the logger's own formatting, which may show local variables."""
+    text = "".join(traceback.format_exception(error))
+    log.error(event, request_id=request_id, traceback=without_secrets(text))
 
 
 def error_response(error: BaseException, request_id: str, headers: dict[str, str] | None = None) -> Response:

@@ -1,10 +1,10 @@
 """Idempotency-Key: the first answer of a mutating call, kept for a day and given again.
 
 Kept in a small SQLite file of its own, so that a client that retries across a restart of the server is
-answered too. What is kept is the answer as it was sent, in which secrets are masked; the request itself is
-kept only as a digest, keyed by the client's own Idempotency-Key, which is itself kept only as a digest: who
-steals the file cannot try passwords against it. Only successes are kept: a call that failed changed nothing, and doing it again is
-what its caller wants.
+answered too. What is kept is the answer as it was sent, in which secrets are masked. The request is kept only
+as a digest, keyed by the client's Idempotency-Key, which is itself kept only as a digest: who steals the file
+cannot try passwords against it. Only successes are kept: a call that failed changed nothing, and doing it
+again is what its caller wants.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class IdempotencyStore:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(
-            "CREATE TABLE IF NOT EXISTS answer (owner TEXT, name BLOB, digest BLOB NOT NULL, at REAL NOT NULL,"
-            " status INTEGER NOT NULL, body BLOB NOT NULL, location TEXT NOT NULL,"
+            "CREATE TABLE IF NOT EXISTS answer (owner TEXT, name BLOB, digest BLOB NOT NULL,"
+            " at REAL NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL, location TEXT NOT NULL,"
             " PRIMARY KEY (owner, name)) WITHOUT ROWID"
         )
         self._db.execute("CREATE INDEX IF NOT EXISTS answer_at ON answer (at)")

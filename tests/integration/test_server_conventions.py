@@ -364,7 +364,7 @@ def test_an_unexpected_failure_shows_nothing_of_itself(api: Api, monkeypatch: py
         raise RuntimeError("password=hunter2 at /srv/secret.py")
 
     monkeypatch.setattr(api.engine.connections, "list", broken)
-    response = api.call("GET", "/connections")
+    response = api.call("GET", "/connections", internal=True)
     assert (response.status_code, response.json()["code"]) == (500, "INTERNAL_ERROR")
     assert "hunter2" not in response.text
     assert "Traceback" not in response.text

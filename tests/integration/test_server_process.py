@@ -1,0 +1,119 @@
+"""`serve` as a process: what it prints, the first key, TLS, what it refuses, what it logs."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from benchmarks.servers import Certificates
+from engine.errors import Code, EngineError
+from server.serve import serve
+from tests.integration.server_harness import KEY, running_process
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_first_start_makes_a_key_and_shows_it_once(data_dir: Path) -> None:
+    """serve-first-key"""
+    with running_process(data_dir, key=None) as process:
+        install = process.printed[1].removeprefix("X-Install-ID: ")
+        key = process.printed[2].removeprefix("X-API-Key: ").split()[0]
+        headers = {"X-API-Key": key, "X-Install-ID": install}
+        user = httpx.get(process.url + "/api/v1/user", headers=headers).json()
+        assert user["subscriptionStatus"] == "active"
+        errors = process.end()
+        assert key not in errors
+    with running_process(data_dir, key=KEY) as process:
+        assert process.printed[1] == f"X-Install-ID: {install}"
+        for known in (key, KEY):
+            headers["X-API-Key"] = known
+            assert httpx.get(process.url + "/api/v1/user", headers=headers).status_code == 200
+        process.popen.terminate()
+        rest, errors = process.popen.communicate(timeout=30)
+        assert rest == ""
+        assert KEY not in errors
+
+
+def test_the_access_log(data_dir: Path) -> None:
+    """serve-access-log: one JSON line a request, credentials blotted out."""
+    with running_process(data_dir) as process:
+        pair = {"api_key": KEY, "install_id": "wrong-install"}
+        httpx.get(process.url + "/api/v1/logs/stream", params=pair)
+        httpx.get(process.url + "/health", headers={"X-Request-ID": "mine"})
+        errors = process.end()
+    lines = [orjson.loads(line) for line in errors.splitlines()]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["path"], line["status"]) for line in requests] == [
+        ("/api/v1/logs/stream", 401),
+        ("/health", 200),
+    ]
+    assert requests[0]["query"] == "api_key=***&install_id=***"
+    assert requests[1]["request_id"] == "mine"
+    assert KEY not in errors
+    assert "wrong-install" not in errors
+
+
+def test_https(data_dir: Path, certificates: Certificates) -> None:
+    """serve-tls"""
+    options = {"tls_cert": str(certificates.server_cert), "tls_key": str(certificates.server_key)}
+    with running_process(data_dir, scheme="https", **options) as process:
+        trust = ssl.create_default_context(cafile=str(certificates.ca))
+        url = process.url.replace("127.0.0.1", "localhost")
+        assert httpx.get(url + "/health", verify=trust).json() == {"ping": "ok", "status": "ok"}
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url + "/health")
+        process.end()
+
+
+def test_files_roots(data_dir: Path, tmp_path: Path) -> None:
+    roots = [tmp_path / "a", tmp_path / "b"]
+    for root in roots:
+        root.mkdir()
+    with running_process(data_dir, files_roots=[str(root) for root in roots]) as process:
+        defaults = httpx.get(process.url + "/api/v1/system/defaults").json()
+        assert defaults["defaultExportPath"] == str(roots[0].resolve())
+        process.end()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"files_roots": ["/no/such/dir"]}, "/no/such/dir"),
+        ({"files_roots": [__file__]}, "not an existing directory"),
+        ({"tls_cert": __file__}, "go together"),
+        ({"tls_key": __file__}, "go together"),
+        ({"tls_cert": __file__, "tls_key": __file__}, "cannot be used"),
+        ({"tls_cert": "/none.pem", "tls_key": "/none.key"}, "cannot be used"),
+        ({"host": "192.0.2.1"}, "cannot listen"),
+        ({"port": 70_000}, "cannot listen"),
+        ({"host": "no-such-host.invalid"}, "cannot listen"),
+    ],
+)
+def test_what_serve_refuses(data_dir: Path, options: dict[str, Any], said: str) -> None:
+    """serve-refuses"""
+    with pytest.raises(EngineError, match=said) as caught:
+        serve(data_dir=data_dir, **({"port": 0} | options))
+    assert caught.value.code is Code.VALIDATION_FAILED
+
+
+def test_a_second_server_on_the_directory_is_refused(data_dir: Path) -> None:
+    with running_process(data_dir) as process:
+        with pytest.raises(EngineError) as caught:
+            serve(port=0, data_dir=data_dir)
+        assert caught.value.code is Code.STORE_UNAVAILABLE
+        process.end()
+
+
+def test_the_port_is_taken_before_the_streams_are_touched(data_dir: Path, tmp_path: Path) -> None:
+    with running_process(data_dir) as process:
+        port = int(process.url.rpartition(":")[2])
+        other = tmp_path / "other"
+        with pytest.raises(EngineError, match="cannot listen"):
+            serve(port=port, data_dir=other)
+        assert not other.exists()
+        process.end()
