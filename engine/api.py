@@ -16,12 +16,13 @@ from engine.errors import Code, EngineError
 from engine.feed import Feed
 from engine.keys import KeyInfo, Keys
 from engine.logs import LogFeed
+from engine.running import not_supervising
 from engine.runs import Streams
 from engine.side_jobs import SideJobs
 from engine.store import Store, connections
 from engine.stream_configs import StreamConfigs
 from engine.stream_rows import StreamRows
-from engine.supervisor import RESTARTS, Supervisor, not_supervising
+from engine.supervisor import RESTARTS, Supervisor
 
 DATA_DIR_VARIABLE = "DBSTREAMS_DATA_DIR"
 
@@ -75,7 +76,7 @@ class Engine:
                 )
             self.configs = StreamConfigs(self._store, self._rows, self.connections, self._supervisor)
             self.streams = Streams(
-                self._rows, self.connections, self._feed, self._supervisor, self._side_jobs
+                self._rows, self.connections, self.keys, self._feed, self._supervisor, self._side_jobs
             )
             self.sql_logging = SqlLogging(self._feed, self._supervisor)
             self.resumed: list[str] = []

@@ -189,6 +189,10 @@ class Keys:
                 keyId=key.id,
             )
 
+    def standing(self, key_id: str | None) -> str | None:
+        """The key if streams may run under it now."""
+        return key_id if key_id is None or self.get(key_id).lapsed is None else None
+
     def ensure_first(self, key_from_env: str | None = None) -> str | None:
         """With a key from the environment: make sure that it is known. Otherwise make one at the first start.
 

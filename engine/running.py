@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from engine import clock
 from engine.config import Mode, StreamConfig
+from engine.errors import Code, EngineError
 from engine.keys import Keys
 from engine.stream_rows import StreamRows
 from engine.streams.dispatch import Message, Worker
@@ -81,3 +82,10 @@ class Recorder:
         if moved or seconds > 0:
             self._keys.charge(key_id, moved, seconds)
         run.charged_bytes, run.charged_elapsed = max(size, run.charged_bytes), elapsed
+
+
+def not_supervising() -> EngineError:
+    return EngineError(
+        Code.STORE_UNAVAILABLE,
+        "this engine was opened without supervision and does not run streams; use supervise=True",
+    )

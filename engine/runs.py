@@ -8,13 +8,14 @@ from engine import ids
 from engine.connections import Connections
 from engine.errors import Code, EngineError
 from engine.feed import Feed
-from engine.keys import KeyInfo
+from engine.keys import KeyInfo, Keys
 from engine.logs import LEVELS
+from engine.running import not_supervising
 from engine.side_jobs import SideJobs
 from engine.stream_rows import StreamRows
 from engine.streams.lifecycle import Command, Status, after
 from engine.streams.progress import Progress
-from engine.supervisor import Supervisor, not_supervising
+from engine.supervisor import Supervisor
 
 
 class Streams:
@@ -22,12 +23,14 @@ class Streams:
         self,
         rows: StreamRows,
         connections: Connections,
+        keys: Keys,
         feed: Feed,
         supervisor: Supervisor | None,
         side_jobs: SideJobs,
     ) -> None:
         self._rows = rows
         self._connections = connections
+        self._keys = keys
         self._feed = feed
         self._supervisor = supervisor
         self._side_jobs = side_jobs
@@ -115,7 +118,7 @@ class Streams:
                 streamId=stream_id,
             )
         self._side_jobs.refuse_busy(stream_id)
-        key_id = key.id if key is not None else supervisor.standing_key(row.key_id)
+        key_id = key.id if key is not None else self._keys.standing(row.key_id)
         moved = self._rows.move(stream_id, [status], to, ended=None, reason=None, error=None, key_id=key_id)
         if not moved:
             after(self._rows.status(stream_id), Command.RESUME)  # someone was quicker: their state decides

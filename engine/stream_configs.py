@@ -14,12 +14,13 @@ from engine.connections import ALIVE, Connections, connections_of, copy_name
 from engine.connectors import registry
 from engine.errors import Code, EngineError
 from engine.keys import KeyInfo
+from engine.running import not_supervising
 from engine.runs import run_json
 from engine.store import Store, config_connections, stream_configs, streams
 from engine.stream_rows import StreamRows
 from engine.streams.job import StreamJob
 from engine.streams.lifecycle import Status
-from engine.supervisor import Supervisor, not_supervising
+from engine.supervisor import Supervisor
 
 _OURS = ("id", "created", "modified")  # answered by us; ignored when a client sends them back
 

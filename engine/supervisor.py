@@ -28,6 +28,7 @@ RESTARTS = 3
 BACKOFF = (0.5, 2.0, 8.0)  # seconds before the first, second, third restart
 HEALTHY_SECONDS = 300.0  # an attempt that lived so long and committed rows starts the count anew
 KEY_CHECK_SECONDS = 5.0
+STORE_RETRY = 2.0  # seconds before a store that refused is tried again
 _ALIVE = [status for status in Status if status.has_worker]
 
 
@@ -82,9 +83,9 @@ class Supervisor:
                 return  # it was stopped or paused before it got its worker
             try:
                 config = StreamConfig.parse(row.config)
-                models = {id_: self._connections.model(id_) for id_ in connections_of(row.config)}
-                source = models[config.source.connections[0].connection_id].type.value
-                progress = Progress(source, models[config.target.id].type.value, row.stats)
+                ends = (config.source.connections[0].connection_id, config.target.id)
+                source, target = (self._connections.model(id_).type.value for id_ in ends)
+                progress = Progress(source, target, row.stats)
                 run = Running(stream_id, row.config_id, row.key_id, config, progress)
                 run.charged_bytes, run.charged_elapsed = progress.bytes, progress.elapsed
                 self._spawn(run, resume)
@@ -128,16 +129,11 @@ class Supervisor:
         self._changed.notify_all()
         return run.worker if run is not None else None
 
-    def standing_key(self, key_id: str | None) -> str | None:
-        """The key if streams may run under it now."""
-        return key_id if key_id is None or self._keys.get(key_id).lapsed is None else None
-
     # ------------------------------------------------------------ looking
 
     def progress(self, stream_id: str) -> Progress | None:
         with self._lock:
-            run = self._runs.get(stream_id)
-            return run.progress if run is not None else None
+            return run.progress if (run := self._runs.get(stream_id)) is not None else None
 
     def wait(self, stream_id: str, timeout: float | None = None) -> Status:
         """Until the stream has no worker and will get none by itself; the status then, or at the timeout."""
@@ -205,12 +201,22 @@ class Supervisor:
                 self._forgotten(run, message.get("error"))
             case "result":
                 run.result = message
-                status = Status(message["status"])
-                if status.is_final:
-                    with self._lock:
-                        run.progress.end()
-                        self._conclude(run, status, message)
-                    worker.command("forget")
+                if Status(message["status"]).is_final:
+                    self._conclude_surely(run, worker, message)
+
+    def _conclude_surely(self, run: Running, worker: Worker, result: Message) -> None:
+        """Bring a final end into the store, and only then let the worker drop its checkpoints."""
+        try:
+            with self._lock:
+                if run.concluded:
+                    return
+                run.progress.end()
+                self._conclude(run, Status(result["status"]), result)
+        except EngineError as error:
+            self._feed.publish_only("error", error.message)
+            _later(STORE_RETRY, self._conclude_surely, run, worker, result)
+        else:
+            worker.command("forget")
 
     def exited(self, worker: Worker, returncode: int, tail: str) -> None:
         with self._lock:
@@ -229,7 +235,7 @@ class Supervisor:
             except EngineError as error:
                 self._feed.publish_only("error", error.message)
                 if not self._closing:
-                    run.timer = _later(2.0, self._settle_surely, run, returncode, tail)
+                    run.timer = _later(STORE_RETRY, self._settle_surely, run, returncode, tail)
             self._changed.notify_all()
 
     def _settle(self, run: Running, returncode: int, tail: str) -> None:
@@ -376,13 +382,6 @@ class Supervisor:
                 worker.done.wait(10)
         self._ended.set()
         self._ticker.join(10)
-
-
-def not_supervising() -> EngineError:
-    return EngineError(
-        Code.STORE_UNAVAILABLE,
-        "this engine was opened without supervision and does not run streams; use supervise=True",
-    )
 
 
 def _later(seconds: float, call: Callable[..., None], *args: Any) -> threading.Timer:
