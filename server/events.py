@@ -23,12 +23,16 @@ from server.services import Services
 
 MEDIA = "text/event-stream; charset=utf-8"
 RETRY_MS = 2_000
+_LINE_ENDS = [(chr(code).encode(), b"\\u%04x" % code) for code in (0x85, 0x2028, 0x2029)]
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 
 
 def encode_event(entry: dict[str, Any]) -> bytes:
-    """One entry of the feed as an event. JSON escapes line breaks, so the data is one line."""
+    """One entry of the feed as an event. JSON escapes line feeds, so the data is one line; the Unicode line
+    ends it need not escape are escaped too, because many clients split at them."""
     data = orjson.dumps(entry["data"], default=str, option=orjson.OPT_NON_STR_KEYS)
+    for raw, escaped in _LINE_ENDS:
+        data = data.replace(raw, escaped)
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (entry["id"], entry["event"].encode(), data)
 
 

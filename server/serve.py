@@ -7,18 +7,15 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import structlog
 import uvicorn
 
 from engine.errors import Code, EngineError
 from server.app import BASE, ApiApplication, create_app
-
-if TYPE_CHECKING:
-    from engine.api import Engine
 
 KEY_VARIABLE = "DBSTREAMS_API_KEY"
 GRACE_SECONDS = 10
@@ -28,9 +25,17 @@ class ApiServer(uvicorn.Server):
     """uvicorn's server, telling the application that the end is near before it waits for open answers: the
     event streams end by themselves then, instead of being cut."""
 
-    def __init__(self, config: uvicorn.Config, app: ApiApplication) -> None:
+    def __init__(
+        self, config: uvicorn.Config, app: ApiApplication, on_started: Callable[[], None] | None = None
+    ) -> None:
         super().__init__(config)
         self._app = app
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._on_started is not None:
+            self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.services_of_api.closing.set()
@@ -49,10 +54,11 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; returns after a clean end.
 
-    Prints the address, the installation's id and, on the very first start, the API key to `out` (stdout);
-    the log goes to stderr. `DBSTREAMS_API_KEY` provisions that key instead. Port 0 takes a free one.
-    Raises EngineError VALIDATION_FAILED for a files root that is no directory, for a certificate without its
-    key or one that does not load, and when the address cannot be bound.
+    Prints to `out` (stdout) the installation's id, on the very first start the API key, and its address once it
+    answers there; the log goes to stderr. `DBSTREAMS_API_KEY` provisions that key instead. Port 0 takes a free
+    one. Raises EngineError: VALIDATION_FAILED for a files root that is no directory, a certificate without its
+    key or one that does not load, or an address that cannot be bound; STORE_UNAVAILABLE when the data directory
+    is owned by another process.
     """
     from engine.api import Engine
 
@@ -67,7 +73,10 @@ def serve(
             first_key = engine.keys.ensure_first(os.environ.get(KEY_VARIABLE))
             app = create_app(engine, engine.data_dir, files_roots=roots)
             scheme = "https" if tls_cert else "http"
-            _announce(out, engine, f"{scheme}://{_address(host, listener)}{BASE}", first_key)
+            _say(out, f"X-Install-ID: {engine.install_id}")
+            if first_key:
+                _say(out, f"X-API-Key: {first_key}  (shown only now: keep it)")
+            ready = f"dbstreams serves {scheme}://{_address(host, listener)}{BASE}"
             config = uvicorn.Config(
                 app,
                 ssl_certfile=tls_cert,
@@ -79,7 +88,7 @@ def serve(
                 lifespan="on",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            ApiServer(config, app).run(sockets=[listener])
+            ApiServer(config, app, lambda: _say(out, ready)).run(sockets=[listener])
         finally:
             engine.close()
     finally:
@@ -103,12 +112,8 @@ def configure_logging() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
 
 
-def _announce(out: TextIO, engine: Engine, url: str, first_key: str | None) -> None:
-    print(f"dbstreams serves {url}", file=out)
-    print(f"X-Install-ID: {engine.install_id}", file=out)
-    if first_key:
-        print(f"X-API-Key: {first_key}  (shown only now: keep it)", file=out)
-    out.flush()
+def _say(out: TextIO, line: str) -> None:
+    print(line, file=out, flush=True)
 
 
 def _address(host: str, listener: socket.socket) -> str:
@@ -123,6 +128,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(1024)
     except (OSError, OverflowError) as error:
         listener.close()
         raise _refused("port", f"cannot listen on {host}:{port}: {error}") from None

@@ -204,13 +204,14 @@ def running_process(
     )
     try:
         assert popen.stdout is not None
-        printed = [popen.stdout.readline().strip(), popen.stdout.readline().strip()]
-        if not printed[0]:
-            raise AssertionError(popen.communicate()[1])
-        found = re.search(rf"{scheme}://\S+?(?=/api)", printed[0])
+        printed: list[str] = []
+        while not printed or "serves" not in printed[-1]:
+            line = popen.stdout.readline()
+            if not line:
+                raise AssertionError(popen.communicate()[1])
+            printed.append(line.strip())
+        found = re.search(rf"{scheme}://\S+?(?=/api)", printed[-1])
         assert found, printed
-        if key is None and not (data_dir / "known").exists():
-            printed.append(popen.stdout.readline().strip())
         yield Process(popen, found.group(), printed)
     finally:
         if popen.poll() is None:

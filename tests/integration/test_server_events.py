@@ -159,7 +159,7 @@ def test_a_slow_client_is_told_what_it_missed(api: Api) -> None:
 def test_the_end_of_the_server_ends_the_stream(data_dir: Path) -> None:
     """sse-shutdown: the client hears why, and the process does not wait for it."""
     with running_process(data_dir) as process:
-        install = process.printed[1].removeprefix("X-Install-ID: ")
+        install = process.printed[0].removeprefix("X-Install-ID: ")
         api = Api(process.url, install)
         with following(api) as reader:
             process.popen.terminate()

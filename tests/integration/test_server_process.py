@@ -21,15 +21,15 @@ pytestmark = pytest.mark.integration
 def test_the_first_start_makes_a_key_and_shows_it_once(data_dir: Path) -> None:
     """serve-first-key"""
     with running_process(data_dir, key=None) as process:
-        install = process.printed[1].removeprefix("X-Install-ID: ")
-        key = process.printed[2].removeprefix("X-API-Key: ").split()[0]
+        install = process.printed[0].removeprefix("X-Install-ID: ")
+        key = process.printed[1].removeprefix("X-API-Key: ").split()[0]
         headers = {"X-API-Key": key, "X-Install-ID": install}
         user = httpx.get(process.url + "/api/v1/user", headers=headers).json()
         assert user["subscriptionStatus"] == "active"
         errors = process.end()
         assert key not in errors
     with running_process(data_dir, key=KEY) as process:
-        assert process.printed[1] == f"X-Install-ID: {install}"
+        assert process.printed[0] == f"X-Install-ID: {install}"
         for known in (key, KEY):
             headers["X-API-Key"] = known
             assert httpx.get(process.url + "/api/v1/user", headers=headers).status_code == 200
