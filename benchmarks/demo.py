@@ -56,8 +56,8 @@ def main() -> None:
     except ServerMissing as error:
         console.print(
             f"The demo needs real database servers: {error}.\n"
-            "The fallback, sample CSV files into an embedded DuckDB database, is not available in this release,\n"
-            "so there is nothing to show here.",
+            "The fallback, sample CSV files into an embedded DuckDB database, is not available in this "
+            "release,\nso there is nothing to show here.",
             markup=False,
         )
         sys.exit(2)
@@ -170,7 +170,7 @@ def follow(console: Console, api: ApiServer, stream: str, expected: int) -> dict
 
 @contextmanager
 def progress(console: Console) -> Iterator[Any]:
-    """A function `show(done, total, rate, phase)`: a live bar on a terminal, else a line every two seconds."""
+    """A function `show(done, total, rate, phase)`: a live bar on a terminal, else a line every 2 seconds."""
     if not console.is_terminal:
         spoken = [0.0]
 
