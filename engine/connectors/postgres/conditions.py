@@ -23,6 +23,7 @@ from engine.connectors.postgres.terms import (
     text_literal,
 )
 
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)?")
 # Regular expressions that mean the same in ICU (MySQL), PCRE (MariaDB) and PostgreSQL.
 _PLAIN_PATTERN = re.compile(
     r"(?:[^\\\[\](){}?*+]|\\[.\\^$|()\[\]{}*+?/-]|\[\^?[\w .,;:@#/+_-]+\]|[()*+?]"
@@ -40,7 +41,7 @@ def _logic(operator: str) -> Handler:
 
 
 def _xor(node: exp.Expr, scope: Scope) -> Term:
-    if any(isinstance(side, exp.Connector) for side in (node.this, node.expression)):
+    if any(isinstance(near, exp.Connector) for near in (node.this, node.expression, node.parent)):
         raise Untranslatable("XOR stands beside AND or OR without brackets")
     return _logic("<>")(node, scope)
 
@@ -122,7 +123,7 @@ def _calendar(term: Term, other: Term) -> str:
         if Meaning.INSTANT in (term.meaning, other.meaning) and term.meaning is not other.meaning:
             raise Untranslatable("an instant is compared with a time of the session's zone")
         return term.sql
-    if term.constant is None:
+    if term.constant is None or term.meaning is not Meaning.TEXT:
         raise Untranslatable(f"a {term.meaning.value} value is compared with a date")
     return moment(term.constant, other.meaning)
 
@@ -130,11 +131,11 @@ def _calendar(term: Term, other: Term) -> str:
 def moment(value: str, meaning: Meaning) -> str:
     """A date or time constant of the source, typed; only the full spelling is taken."""
     try:
-        parsed = datetime.fromisoformat(value.strip())
+        parsed = datetime.fromisoformat(value.strip()) if _MOMENT.fullmatch(value.strip()) else None
     except ValueError:
-        raise Untranslatable(f"{value!r} is not a date of the calendar") from None
-    if parsed.tzinfo is not None or parsed.year < 1:
-        raise Untranslatable(f"{value!r} is not a date without zone")
+        parsed = None
+    if parsed is None:
+        raise Untranslatable(f"{value!r} is not a date of the calendar")
     shown = parsed.isoformat(" ")
     if meaning is Meaning.DATE and len(value.strip()) == 10:
         return f"'{shown[:10]}'::date"
