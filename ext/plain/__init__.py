@@ -1,0 +1,1 @@
+"""Plain Python twins of the compiled modules in `ext`: the oracles of their tests."""
