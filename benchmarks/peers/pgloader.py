@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import subprocess
 
 from benchmarks.measure import measured
@@ -32,8 +32,7 @@ class Pgloader:
 
     def run(self, work: Workload) -> Run:
         work.target.execute(work.create, database=work.target_database)
-        script, summary = work.scratch / "load.pgloader", work.scratch / "pgloader.json"
-        summary.unlink(missing_ok=True)
+        script = work.scratch / "load.pgloader"
         script.write_text(
             _LOAD.format(
                 source=work.source.url(work.source_database),
@@ -43,17 +42,11 @@ class Pgloader:
             )
         )
         script.chmod(0o600)
-        usage = measured(["pgloader", "--summary", str(summary), str(script)], cwd=work.scratch)
-        return Run(usage, _data_seconds(json.loads(summary.read_text())) or usage.seconds)
+        usage = measured(["pgloader", str(script)], cwd=work.scratch)
+        return Run(usage, _data_seconds(usage.output) or usage.seconds)
 
 
-def _data_seconds(summary: object) -> float | None:
-    """The time of the COPY section in pgloader's JSON summary."""
-    if not isinstance(summary, list):
-        return None
-    for section in summary:
-        if isinstance(section, dict) and str(section.get("table-name", "")).endswith(
-            "COPY Threads Completion"
-        ):
-            return float(section["total-secs"])
-    return None
+def _data_seconds(output: str) -> float | None:
+    """The time of the COPY threads that pgloader prints: `COPY Threads Completion  0  4  1m2.345s`."""
+    found = re.search(r"COPY Threads Completion\s.*?\s(?:(\d+)m)?([\d.]+)s\s*$", output, re.MULTILINE)
+    return None if found is None else int(found[1] or 0) * 60 + float(found[2])
