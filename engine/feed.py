@@ -12,12 +12,12 @@ from engine.store import Store
 
 MODES: Final = ("off", "minimal", "verbose")
 MINIMAL_QUERY = 2_000  # characters
-VERBOSE_QUERY = 65_536
+VERBOSE_QUERY = 16_384
 
 
 class Feed:
     """Log entries always reach both; SQL entries as the mode says: `minimal` keeps the statement's first
-    2,000 characters and no parameters, `verbose` everything up to 65,536. `forwardSQLLogs` sends SQL entries
+    2,000 characters and no parameters, `verbose` everything up to 16,384. `forwardSQLLogs` sends SQL entries
     to the live feed too; the stream's log gets them in any mode but `off`."""
 
     def __init__(self, store: Store) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+import orjson
 import sqlalchemy as sa
 
 from engine import clock
@@ -15,31 +16,69 @@ from engine.store import Store, stream_logs, streams
 Event = Literal["log", "sql"]
 Entry = dict[str, Any]  # {id, event, data}: one server-sent event
 
-RING = 5_000  # entries kept for `Last-Event-ID`
-QUEUE = 1_000  # entries a subscriber may be behind
+RING_LIMITS = (5_000, 16 << 20)  # entries and bytes kept for `Last-Event-ID`
+QUEUE_LIMITS = (1_000, 4 << 20)  # entries and bytes a subscriber may be behind
 PER_STREAM = 10_000
 LEVELS = ("debug", "info", "warning", "error")
+
+
+class _Bounded:
+    """A queue that loses its oldest entries when it holds too many, or too many bytes."""
+
+    def __init__(self, entries: int, size: int) -> None:
+        self._limits = (entries, size)
+        self._items: deque[tuple[Entry, int]] = deque()
+        self._size = 0
+
+    def push(self, entry: Entry, size: int) -> int:
+        """How many were lost for it."""
+        self._items.append((entry, size))
+        self._size += size
+        lost = 0
+        while len(self._items) > self._limits[0] or (self._size > self._limits[1] and len(self._items) > 1):
+            self.pop()
+            lost += 1
+        return lost
+
+    def pop(self) -> Entry:
+        entry, size = self._items.popleft()
+        self._size -= size
+        return entry
+
+    def first(self) -> Entry:
+        return self._items[0][0]
+
+    def after(self, id_: int) -> list[tuple[Entry, int]]:
+        return [(entry, size) for entry, size in self._items if entry["id"] > id_]
+
+    def clear(self) -> None:
+        self._items.clear()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
 
 
 class Subscription:
     """One reader of the feed. When it is slow the oldest entries go, and a marker says how many."""
 
-    def __init__(self, feed: LogFeed, backlog: list[Entry], on_ready: Callable[[], None] | None) -> None:
+    def __init__(
+        self, feed: LogFeed, backlog: list[tuple[Entry, int]], on_ready: Callable[[], None] | None
+    ) -> None:
         self._feed = feed
-        self._entries: deque[Entry] = deque(backlog)
+        self._entries = _Bounded(*QUEUE_LIMITS)
         self._dropped = 0
         self._condition = threading.Condition()
         self._on_ready = on_ready
         self.closed = False
+        for entry, size in backlog:
+            self._dropped += self._entries.push(entry, size)
 
-    def offer(self, entry: Entry) -> None:
+    def offer(self, entry: Entry, size: int) -> None:
         with self._condition:
             if self.closed:
                 return
-            self._entries.append(entry)
-            if len(self._entries) > QUEUE:
-                self._entries.popleft()
-                self._dropped += 1
+            self._dropped += self._entries.push(entry, size)
             self._condition.notify()
         if self._on_ready is not None:
             self._on_ready()
@@ -47,7 +86,7 @@ class Subscription:
     def get(self, timeout: float | None = None) -> Entry | None:
         """The next entry; None when none came within `timeout` seconds or the subscription is closed."""
         with self._condition:
-            self._condition.wait_for(lambda: bool(self._entries) or self.closed, timeout)
+            self._condition.wait_for(lambda: len(self._entries) > 0 or self.closed, timeout)
             return self._take()
 
     def drain(self) -> list[Entry]:
@@ -59,13 +98,13 @@ class Subscription:
             return taken
 
     def _take(self) -> Entry | None:
-        if not self._entries:
+        if not len(self._entries):
             return None
         if self._dropped:
             count, self._dropped = self._dropped, 0
             # The marker carries the id before the next entry, so that resuming after it loses nothing more.
             return {
-                "id": self._entries[0]["id"] - 1,
+                "id": self._entries.first()["id"] - 1,
                 "event": "log",
                 "data": {
                     "level": "warning",
@@ -76,7 +115,7 @@ class Subscription:
                     "dropped": count,
                 },
             }
-        return self._entries.popleft()
+        return self._entries.pop()
 
     def __iter__(self) -> Iterator[Entry]:
         while True:
@@ -102,19 +141,20 @@ class Subscription:
 class LogFeed:
     """Publishes entries to any number of subscribers. Publishing never waits for a reader."""
 
-    def __init__(self, capacity: int = RING) -> None:
+    def __init__(self, limits: tuple[int, int] = RING_LIMITS) -> None:
         self._lock = threading.Lock()
-        self._ring: deque[Entry] = deque(maxlen=capacity)
+        self._ring = _Bounded(*limits)
         self._next = int(clock.now() * 1_000_000)  # ids keep rising over a restart
         self._subscribers: set[Subscription] = set()
 
     def publish(self, event: Event, data: Mapping[str, Any]) -> Entry:
+        size = len(orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS))
         with self._lock:
             self._next += 1
             entry: Entry = {"id": self._next, "event": event, "data": dict(data)}
-            self._ring.append(entry)
+            self._ring.push(entry, size)
             for subscriber in self._subscribers:
-                subscriber.offer(entry)
+                subscriber.offer(entry, size)
         return entry
 
     def subscribe(
@@ -129,7 +169,7 @@ class LogFeed:
         except ValueError:
             after = None
         with self._lock:
-            backlog = [] if after is None else [entry for entry in self._ring if entry["id"] > after]
+            backlog = [] if after is None else self._ring.after(after)
             subscription = Subscription(self, backlog, on_ready)
             self._subscribers.add(subscription)
             return subscription

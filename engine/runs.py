@@ -39,15 +39,17 @@ class Streams:
 
     def list(self, search: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """`{items, total, filtered, limit, offset}`, newest first; `search` looks into names and ids."""
-        rows = self._rows.of()
-        found = rows
+        total = filtered = self._rows.count()
         if search:
             wanted = search.casefold()
-            found = [row for row in rows if wanted in f"{row.config['name']}\n{row.id}".casefold()]
+            rows = [row for row in self._rows.of() if wanted in f"{row.config['name']}\n{row.id}".casefold()]
+            filtered, rows = len(rows), rows[offset : offset + limit]
+        else:
+            rows = self._rows.of(limit=limit, offset=offset)
         return {
-            "items": [_shape(row) for row in found[offset : offset + limit]],
-            "total": len(rows),
-            "filtered": len(found),
+            "items": [_shape(row) for row in rows],
+            "total": total,
+            "filtered": filtered,
             "limit": limit,
             "offset": offset,
         }

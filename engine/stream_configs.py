@@ -130,8 +130,8 @@ class StreamConfigs:
     def history(self, config_id: str, limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """`{items, total}`: the runs, newest first."""
         self._row(config_id)
-        rows = self._rows.of(config_id=config_id)
-        return {"items": [run_json(row) for row in rows[offset : offset + limit]], "total": len(rows)}
+        rows = self._rows.of(config_id=config_id, limit=limit, offset=offset)
+        return {"items": [run_json(row) for row in rows], "total": self._rows.count(config_id)}
 
     def delete_run(self, config_id: str, run_id: str) -> None:
         """With the stream's logs and statistics. RUN_NOT_FOUND; INVALID_STREAM_STATE while it is not over."""

@@ -58,6 +58,12 @@ class StreamRows:
         with self._store.write() as connection:
             connection.execute(sa.update(streams).where(streams.c.id == stream_id).values(**values))
 
+    def update_all(self, values: Mapping[str, Mapping[str, Any]]) -> None:
+        """Values by stream id, in one transaction."""
+        with self._store.write() as connection:
+            for stream_id, changes in values.items():
+                connection.execute(sa.update(streams).where(streams.c.id == stream_id).values(**changes))
+
     def get(self, stream_id: str) -> Any:
         """STREAM_NOT_FOUND"""
         with self._store.read() as connection:
@@ -82,9 +88,23 @@ class StreamRows:
                 .limit(1)
             )
 
-    def of(self, *, config_id: str | None = None, statuses: Iterable[Status] | None = None) -> list[Any]:
+    def count(self, config_id: str | None = None) -> int:
+        query = sa.select(sa.func.count()).select_from(streams)
+        if config_id is not None:
+            query = query.where(streams.c.config_id == config_id)
+        with self._store.read() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def of(
+        self,
+        *,
+        config_id: str | None = None,
+        statuses: Iterable[Status] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Any]:
         """Newest first, without plan, statistics and comparison, which are large."""
-        query = sa.select(*_SUMMARY).order_by(streams.c.id.desc())
+        query = sa.select(*_SUMMARY).order_by(streams.c.id.desc()).limit(limit).offset(offset)
         if config_id is not None:
             query = query.where(streams.c.config_id == config_id)
         if statuses is not None:

@@ -208,7 +208,7 @@ class Supervisor:
         """Bring a final end into the store, and only then let the worker drop its checkpoints."""
         try:
             with self._lock:
-                if run.concluded:
+                if run.concluded or self._closing:
                     return
                 run.progress.end()
                 self._conclude(run, Status(result["status"]), result)
@@ -343,9 +343,7 @@ class Supervisor:
         self._feed.flush()
         moment = clock.monotonic()
         with self._lock:
-            for run in list(self._runs.values()):
-                if run.save_due(moment):
-                    self._recorder.save(run)
+            self._recorder.save_all([run for run in self._runs.values() if run.save_due(moment)])
         if moment >= self._keys_due:
             self._keys_due = moment + KEY_CHECK_SECONDS
             self.check_keys()
