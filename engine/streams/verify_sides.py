@@ -8,6 +8,7 @@ which tells rows apart and spreads them over buckets; without a key, the row's d
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,6 +67,8 @@ class Side:
         self._encoders = {column.read.name: encoder(column) for column in layout.streamed}
         self._server = [column for column in layout.columns if column.form in SERVER_FORMS]
         self._key_on_server = all(column.form in SERVER_FORMS for column in layout.key)
+        self._key_here = () if self._key_on_server else layout.key
+        self._raw_columns = (*layout.streamed, *self._key_here)
 
     def sums(self, bounds: KeyRange | None) -> Sums:
         if self._layout.streamed:
@@ -163,18 +166,18 @@ class Side:
             self._key_hex() if server_key else "NULL",
             self._row_hex() if self._server else "''",
             *(self._sql.raw(column) for column in self._layout.streamed),
+            *(self._expression(column) for column in self._key_here),
         ]
         source = self._from(bounds, buckets if server_key else EVERY)
         return f"SELECT {', '.join(parts)} FROM {source}"
 
     def _digests(self, key: str | None, row: str, raw: Sequence[Any]) -> Pair:
-        fields = [row.encode()]
-        streamed = self._layout.streamed
-        for column, value in zip(streamed, raw, strict=True):
-            fields.append(self._field(column, value))
-        digest = self._hashed(fields)
+        fields = [self._field(column, value) for column, value in zip(self._raw_columns, raw, strict=True)]
+        digest = self._hashed([row.encode(), *fields[: len(self._encoders)]])
         if key is not None:
             return int(key, 16), digest
+        if self._key_here:
+            return self._hashed(fields[len(self._encoders) :]), digest
         return digest, digest
 
     def _field(self, column: DigestColumn, value: Any) -> bytes:
@@ -221,9 +224,12 @@ def _shown(column: DigestColumn, field: bytes) -> Any:
     """A key value for people and programs: a number, a text, or hexadecimal."""
     if field == NULL:
         return None
+    if column.form is Form.FLOAT:
+        (number,) = struct.unpack(">d", field.partition(b":")[2])
+        return number
     text = field.decode("utf-8", "replace")
     if column.form is Form.INTEGER:
         return int(text)
-    if not column.hashed and column.form in (Form.TEXT, Form.PRINTED):
+    if not column.hashed and column.form in (Form.TEXT, Form.PRINTED, Form.DECODED):
         return text.partition(":")[2]
     return text

@@ -1,11 +1,11 @@
-"""Comparing two real servers: what is equal must be found equal, and the smallest difference found and named."""
+"""Comparing two real servers: equal rows must be found equal, and the smallest difference found and named."""
 
 from __future__ import annotations
 
 import pytest
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
-from engine.config import Policies, WriteMode
+from engine.config import WriteMode
 from tests.integration.verify_ends import Ends
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,10 @@ def both(ends: Ends, statement: str) -> None:
 # ---------------------------------------------------------------- rows
 
 KEYED = "CREATE TABLE t (id int PRIMARY KEY, word varchar(40) CHARACTER SET utf8mb4, note text, n bigint)"
-ROWS = "INSERT INTO t VALUES (1, 'one', 'uno', 10), (2, 'two', NULL, 20), (3, 'three', '', 30), (4, 'x ', 'y', 40)"
+ROWS = (
+    "INSERT INTO t VALUES"
+    " (1, 'one', 'uno', 10), (2, 'two', NULL, 20), (3, 'three', '', 30), (4, 'x ', 'y', 40)"
+)
 
 DIFFERENCES = {
     "a missing row": ("DELETE FROM t WHERE id = 2", "missing", 2, ()),
@@ -96,7 +99,7 @@ def test_an_empty_table_is_equal(ends: Ends) -> None:
 def test_duplicates_of_a_keyless_table_do_not_cancel(ends: Ends, extra: tuple[str, ...]) -> None:
     columns = ", ".join(("a int", "b varchar(10)", *extra))
     pair = ends.table(f"CREATE TABLE t ({columns})")
-    both(ends, f"INSERT INTO t (a, b) VALUES (1, 'x'), (1, 'x'), (2, NULL), (3, 'y')")
+    both(ends, "INSERT INTO t (a, b) VALUES (1, 'x'), (1, 'x'), (2, NULL), (3, 'y')")
     assert ends.verify(pair).equal
     both(ends, "INSERT INTO t (a, b) VALUES (3, 'y')")
     ends.on_target("INSERT INTO t (a, b) VALUES (1, 'x'), (1, 'x')")
@@ -120,7 +123,10 @@ def test_rows_the_target_had_before_do_not_count(ends: Ends, mode: WriteMode) ->
     ends.on_target("UPDATE t SET n = 21 WHERE id = 2", "DELETE FROM t WHERE id = 3")
     verdict = ends.verify(pair, write_mode=mode)
     assert (verdict.equal, verdict.rows_source, verdict.rows_target) == (False, 4, 3)
-    assert sorted((d["kind"], d["key"]["id"]) for d in verdict.differences) == [("different", 2), ("missing", 3)]
+    assert sorted((d["kind"], d["key"]["id"]) for d in verdict.differences) == [
+        ("different", 2),
+        ("missing", 3),
+    ]
 
 
 def test_append_without_a_key_wants_every_row_of_the_source(ends: Ends) -> None:

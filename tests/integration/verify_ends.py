@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pymysql
 from pydantic import SecretStr
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
@@ -20,7 +19,6 @@ from engine.streams.verify import TableVerdict, verify_tables
 from engine.types import Image
 
 SCHEMA = "v"
-_INVALID = {"refuse": "refuse", "null": "null", "sentinel": "sentinel"}
 
 
 class Recorder:
@@ -64,8 +62,7 @@ class Ends:
         self.info = ServerInfo(flavor, version, numbers, "")
 
     def on_source(self, *statements: str) -> None:
-        connection = self.source.connect(self.source_database)
-        with connection, connection.cursor() as cursor:
+        with self.source.connect(self.source_database) as connection, connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
             for statement in statements:
                 cursor.execute(statement)
@@ -79,19 +76,30 @@ class Ends:
 
     def table(self, create: str, policies: Policies | None = None) -> tuple[TableRead, TargetTable]:
         """Create it on both sides; the pair to compare."""
+        return self.tables([create], policies)[0]
+
+    def tables(
+        self, creates: Sequence[str], policies: Policies | None = None
+    ) -> list[tuple[TableRead, TargetTable]]:
+        """One catalog for all of them, in the order given."""
         policies = policies or Policies()
-        self.on_source(create)
-        connection = self.source.connect(self.source_database)
-        with connection:
+        self.on_source(*creates)
+        with self.source.connect(self.source_database) as connection:
             database = read_database(connection, self.info, self.source_database, None)
         mapped = map_database(database, MapOptions(SCHEMA, policies))
-        name = create.split()[2].strip("`")
-        table = next(table for table in mapped.tables if table.source.name == name)
+        by_name = {table.source.name: table for table in mapped.tables}
+        chosen = [by_name[create.split()[2].strip("`")] for create in creates]
         early = (Phase.NAMESPACE, Phase.TYPE, Phase.TABLE, Phase.PRIMARY_KEY)
-        for statement in (*mapped.statements, *table.statements):
+        for statement in (*mapped.statements, *(each for table in chosen for each in table.statements)):
             if statement.phase in early and not self._exists(statement.exists):
                 self.on_target(statement.sql)
-        return read_of(table.source, policies), table
+        return [(read_of(table.source, policies), table) for table in chosen]
+
+    def read_again(self, name: str) -> TableRead:
+        """The read of a table with the estimates of now."""
+        with self.source.connect(self.source_database) as connection:
+            database = read_database(connection, self.info, self.source_database, [name])
+        return read_of(database.tables[0], Policies())
 
     def _exists(self, query: str | None) -> bool:
         return query is not None and bool(self.target.query(query, database=self.target_database))
@@ -103,6 +111,14 @@ class Ends:
         write_mode: WriteMode = WriteMode.FAIL_IF_NOT_EMPTY,
     ) -> TableVerdict:
         """The verdict of the last pair."""
+        return self.verify_all(pairs, policies, write_mode)[-1]
+
+    def verify_all(
+        self,
+        pairs: Sequence[tuple[TableRead, TargetTable]],
+        policies: Policies | None = None,
+        write_mode: WriteMode = WriteMode.FAIL_IF_NOT_EMPTY,
+    ) -> list[TableVerdict]:
         verdicts = verify_tables(
             connection_of(self.source),
             self.source_database,
@@ -115,7 +131,7 @@ class Ends:
             self.report,
         )
         assert len(verdicts) == len(pairs)
-        return verdicts[-1]
+        return verdicts
 
 
 def connection_of(server: MysqlEndpoint | PostgresEndpoint) -> Connection:
@@ -140,7 +156,3 @@ def read_of(table: Table, policies: Policies) -> TableRead:
         if column.generated is None
     )
     return TableRead(table, columns, table.key_columns)
-
-
-def quoted(connection: pymysql.connections.Connection[Any], value: str) -> str:
-    return str(connection.escape(value))
