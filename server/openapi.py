@@ -72,7 +72,7 @@ def build_document(operations: Iterable[Operation]) -> Document:
         "tags": [{"name": tag, "description": text} for tag, text in _TAGS.items() if tag in used],
         "paths": paths,
         "components": {
-            "schemas": component_schemas(*_models(calls)),
+            "schemas": _with_read_only(component_schemas(*_models(calls))),
             "securitySchemes": _SCHEMES,
             "parameters": _shared_parameters(),
             "headers": _shared_headers(),
@@ -95,6 +95,20 @@ def as_json(document: Document) -> bytes:
 def as_yaml(document: Document) -> bytes:
     """Block style; every string is double-quoted in JSON's form, which YAML 1.2 shares."""
     return ("\n".join(_yaml_lines(document, 0)) + "\n").encode()
+
+
+# What an answer adds to what was sent may be sent back with it, and is ignored.
+_READ_ONLY = {
+    "Connection": ("id", "created", "status", "databasesInfo"),
+    "StreamConfig": ("id", "created", "modified"),
+}
+
+
+def _with_read_only(schemas: dict[str, Document]) -> dict[str, Document]:
+    for name, fields in _READ_ONLY.items():
+        for field in fields:
+            schemas[name]["properties"][field] = {"readOnly": True, "description": "Ignored when sent"}
+    return schemas
 
 
 def _models(calls: Sequence[Operation]) -> tuple[list[Any], list[Any]]:

@@ -54,11 +54,11 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; returns after a clean end.
 
-    Prints to `out` (stdout) the installation's id, on the very first start the API key, and its address once it
-    answers there; the log goes to stderr. `DBSTREAMS_API_KEY` provisions that key instead. Port 0 takes a free
-    one. Raises EngineError: VALIDATION_FAILED for a files root that is no directory, a certificate without its
-    key or one that does not load, or an address that cannot be bound; STORE_UNAVAILABLE when the data directory
-    is owned by another process.
+    Prints to `out` (stdout) the installation's id, on the very first start the API key, and its address once
+    it answers there; the log goes to stderr. `DBSTREAMS_API_KEY` provisions that key instead. Port 0 takes a
+    free one. Raises EngineError: VALIDATION_FAILED for a files root that is no directory, a certificate
+    without its key or one that does not load, or an address that cannot be bound; STORE_UNAVAILABLE when the
+    data directory is owned by another process.
     """
     from engine.api import Engine
 

@@ -10,7 +10,8 @@ from server.operations import Answer, Body, Call, Confirm, Link, Table
 from server.parameters import Paging, Search
 from server.routes.connections import REACHING
 from server.schemas.common import Deleted
-from server.schemas.streams import PlanView, RunList, StreamConfigList, StreamConfigView, StreamStarted
+from server.schemas.plans import Plan
+from server.schemas.streams import RunList, StreamConfigList, StreamConfigView, StreamStarted
 
 table = Table("stream-configs")
 
@@ -165,7 +166,7 @@ async def clone_config(call: Call) -> Any:
     "/stream-configs/{id}/plan",
     "planStreamConfig",
     "What a start would do, without doing it",
-    answer=Answer(PlanView),
+    answer=Answer(Plan),
     errors=_PLANNING,
 )
 async def plan_config(call: Call) -> Any:

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from engine.config import Limits, Mode, Source, Target
 from server.schemas.common import ConfigId, RunId, StreamId, Total, View
+from server.schemas.plans import Comparison, Note, Plan
 
 StreamStatus = Literal[
     "READY",
@@ -59,14 +60,6 @@ class StreamConfigList(View):
     offset: int
 
 
-class PlanView(View):
-    """What a start would do: tables, statements, type mapping with warnings, estimates, chunks."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
-
-    tables: list[dict[str, Any]]
-
-
 class StreamStarted(View):
     id: StreamId
 
@@ -96,7 +89,7 @@ class StreamView(StreamSummary):
     """One stream with the config it was started with and its plan."""
 
     config: StreamConfigOfRun
-    plan: dict[str, Any] | None
+    plan: Plan | None
 
 
 class StreamConfigOfRun(View):
@@ -175,7 +168,7 @@ class StreamStats(View):
     stage_name: str
     phases: Annotated[dict[str, float], Field(description="Seconds each finished phase took")]
     peak_rss_mb: float
-    notes: list[dict[str, Any]]
+    notes: list[Note]
     reason: str | None = None
     lag: dict[str, Any] | None = None
     error: StoredError | None = None
@@ -210,7 +203,7 @@ class Verification(View):
     elapsed: float
     tables: list[TableStats]
     peak_rss_mb: float
-    result: dict[str, Any] | None
+    result: Comparison | None
     error: StoredError | None
     reason: str | None = None
 
