@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -166,14 +167,18 @@ class Connections:
         return found
 
     def create_database(self, connection_id: str, name: str) -> dict[str, Any]:
-        registry.server(self.model(connection_id)).create_database(name)
+        server = registry.server(self.model(connection_id))
+        server.create_database(name)
+        self._relist(connection_id, server)
         return {"name": name, "status": "created"}
 
     def schemas(self, connection_id: str, database: str) -> Items:
         return registry.server(self.model(connection_id)).schemas(database)
 
     def create_schema(self, connection_id: str, database: str, name: str) -> dict[str, Any]:
-        registry.server(self.model(connection_id)).create_schema(database, name)
+        server = registry.server(self.model(connection_id))
+        server.create_schema(database, name)
+        self._relist(connection_id, server)
         return {"name": name, "database": database, "status": "created"}
 
     # ------------------------------------------------------------ inside
@@ -241,6 +246,11 @@ class Connections:
         if row is None:
             raise _not_found(connection_id)
         return row
+
+    def _relist(self, connection_id: str, server: registry.Server) -> None:
+        """What was made is to be found by a search; that it cannot be listed just now is no failure."""
+        with contextlib.suppress(EngineError):
+            self._remember(connection_id, status="ok", databases=server.databases())
 
     def _remember(self, connection_id: str, **values: Any) -> None:
         with self._store.write() as connection:

@@ -40,7 +40,7 @@ class Server:
                 found = list(self._module().databases(session))
         else:
             found = list(self._module().databases(self.connection))
-        return [{"schemas": [], **database} for database in found]
+        return [{**database, "schemas": database.get("schemas", [])} for database in found]
 
     def create_database(self, name: str) -> None:
         if self.connection.type in _MYSQL:
