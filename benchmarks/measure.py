@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_SAMPLE_SECONDS = 0.1
+_SAMPLE_SECONDS = 0.05
 
 
 class CommandFailed(RuntimeError):
@@ -20,47 +21,52 @@ class CommandFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of one command and everything it started. Memory is the largest sum over the tree, in MB (2^20)."""
+    """Of one command and everything it started. Memory, in MB (2^20): the processes alive together, each with
+    the most it ever held, where that sum was largest."""
 
     seconds: float
     cpu_seconds: float
     peak_rss_mb: float
-    output: str
+    output: str  # what it printed to stdout
 
 
 def measured(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Usage:
     """Run a command to its end. Raises CommandFailed."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        text=True,
-        errors="replace",
-    )
-    sampler = _MemorySampler(process.pid)
-    sampler.start()
-    assert process.stdout is not None
-    try:
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    finally:
-        sampler.done.set()
-    seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise CommandFailed(f"{command[0]} ended with {process.returncode}:\n{output[-3000:]}")
+    with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            text=True,
+            errors="replace",
+        )
+        sampler = _MemorySampler(process.pid)
+        sampler.start()
+        assert process.stdout is not None
+        try:
+            output = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            sampler.done.set()
+            process.stdout.close()
+        seconds = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            complaints.seek(0)
+            said = (output + complaints.read())[-3000:]
+            raise CommandFailed(f"{command[0]} ended with {process.returncode}:\n{said}")
     return Usage(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_rss_mb=max(sampler.peak / 2**20, usage.ru_maxrss / 1024),
+        peak_rss_mb=sampler.peak / 2**20,
         output=output,
     )
 
@@ -97,7 +103,6 @@ class _MemorySampler(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._pid = pid
-        self._page = os.sysconf("SC_PAGE_SIZE")
         self.done = threading.Event()
         self.peak = 0
 
@@ -107,6 +112,8 @@ class _MemorySampler(threading.Thread):
 
     def _resident(self, pid: int) -> int:
         try:
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * self._page
+            status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             return 0
+        line = status.partition("VmHWM:")[2].split(maxsplit=1)  # in kB; a process that is ending has none
+        return int(line[0]) * 1024 if line else 0

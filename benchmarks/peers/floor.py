@@ -53,7 +53,7 @@ class ReadFloor:
     def version(self) -> str:
         command = [program("mariadb", "Debian package mariadb-client-core"), "--version"]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return printed.split("from ")[-1].split(",")[0].strip()
+        return printed.partition("Distrib ")[2].split(",")[0]
 
     def prepare(self, work: Workload) -> None:
         """Nothing."""

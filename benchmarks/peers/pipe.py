@@ -20,7 +20,7 @@ def read_command(work: Workload) -> str:
 
 
 class Pipe:
-    name = "mariadb | psql"
+    name = "pipe: mariadb to psql"
     moves_rows = True
 
     def version(self) -> str:
