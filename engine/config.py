@@ -301,6 +301,7 @@ class SourceOptions(Model):
     workers: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
     slot_cleanup: bool = False
     reader: Literal["auto", "native", "connectorx"] = "auto"  # ours
+    chunk_bytes: Annotated[int, Field(ge=65_536, le=1 << 30, strict=True)] = 64 << 20  # ours: of source data
 
 
 class Source(Model):

@@ -10,7 +10,7 @@ from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
 from engine import ids
 from engine.config import Connection, StreamConfig
 from engine.streams.job import Control, Outcome, StreamJob
-from engine.streams.run import run_stream, verify_stream
+from engine.streams.run import cleanup_stream, run_stream, verify_stream
 
 
 def connection(server: MysqlEndpoint | PostgresEndpoint, **changes: Any) -> Connection:
@@ -117,3 +117,8 @@ def finish(stream: StreamJob) -> tuple[Outcome, Recorder]:
 
 def verify(stream: StreamJob) -> dict[str, Any]:
     return verify_stream(stream, Control(), Recorder())
+
+
+def cleanup(stream: StreamJob) -> None:
+    """What the supervisor does once its store says FINISHED."""
+    cleanup_stream(stream)

@@ -23,7 +23,6 @@ from engine.connectors.postgres.target import PostgresTarget
 from engine.errors import Code, EngineError
 from engine.schema import Database, Table, TableKind
 
-CHUNK_BYTES = 64 << 20
 COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED)
 
 # Refusals with a code of their own; the others are PLAN_REFUSED.
@@ -243,7 +242,13 @@ def _plan_table(
     creates = target.live(table.name) is None or target.spec.schema_policy.value == "drop_and_recreate"
     refused = any(note.severity is Severity.REFUSED for note in notes)
     found = table if creates else target.as_found(table)
-    chunks = () if refused or target.spec.skip_data else _chunks(source, target, read, table, workers)
+    if refused or target.spec.skip_data:
+        chunks: tuple[Chunk, ...] = ()
+    elif not creates and target.references_itself(table.name):
+        # A kept key of the table to itself is checked when a chunk commits: all rows must be in one.
+        chunks = (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)
+    else:
+        chunks = source.chunks(read, config.source.options.chunk_bytes, workers)
     return TablePlan(read, found, chunks, creates), notes
 
 
@@ -262,15 +267,6 @@ def _read(
         plain_generated=plain,
         max_rows=config.source.options.data_bundle_size,
     )
-
-
-def _chunks(
-    source: MysqlSource, target: PostgresTarget, read: TableRead, table: TargetTable, workers: int
-) -> tuple[Chunk, ...]:
-    if target.references_itself(table.name):
-        # A kept key of the table to itself is checked when a chunk commits: all rows must be in one.
-        return (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)
-    return source.chunks(read, CHUNK_BYTES, workers)
 
 
 def chunks_from(state: TableState) -> tuple[Chunk, ...]:
