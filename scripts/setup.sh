@@ -45,6 +45,7 @@ missing_server_packages() {
   { on_path mariadbd && on_path mariadb-install-db; } || printf 'mariadb-server-core '
   on_path mariadb || printf 'mariadb-client-core '
   { has_postgres && on_path psql; } || printf 'postgresql postgresql-client '
+  on_path curl || printf 'curl '
   if [ "$wanted" = bench ] && ! on_path pgloader; then printf 'pgloader '; fi
 }
 
