@@ -84,6 +84,9 @@ class Engine:
                 self.resumed = self._supervisor.adopt()
                 self._side_jobs.cleanup_left_over()
         except BaseException:
+            supervisor: Supervisor | None = getattr(self, "_supervisor", None)
+            if supervisor is not None:
+                supervisor.close(5.0)
             self._store.close()
             raise
 

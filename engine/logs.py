@@ -16,8 +16,8 @@ from engine.store import Store, stream_logs, streams
 Event = Literal["log", "sql"]
 Entry = dict[str, Any]  # {id, event, data}: one server-sent event
 
-RING_LIMITS = (5_000, 16 << 20)  # entries and bytes kept for `Last-Event-ID`
-QUEUE_LIMITS = (1_000, 4 << 20)  # entries and bytes a subscriber may be behind
+RING, RING_BYTES = 5_000, 16 << 20  # entries and bytes kept for `Last-Event-ID`
+QUEUE, QUEUE_BYTES = 1_000, 4 << 20  # entries and bytes a subscriber may be behind
 PER_STREAM = 10_000
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -66,7 +66,7 @@ class Subscription:
         self, feed: LogFeed, backlog: list[tuple[Entry, int]], on_ready: Callable[[], None] | None
     ) -> None:
         self._feed = feed
-        self._entries = _Bounded(*QUEUE_LIMITS)
+        self._entries = _Bounded(QUEUE, QUEUE_BYTES)
         self._dropped = 0
         self._condition = threading.Condition()
         self._on_ready = on_ready
@@ -141,9 +141,9 @@ class Subscription:
 class LogFeed:
     """Publishes entries to any number of subscribers. Publishing never waits for a reader."""
 
-    def __init__(self, limits: tuple[int, int] = RING_LIMITS) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ring = _Bounded(*limits)
+        self._ring = _Bounded(RING, RING_BYTES)
         self._next = int(clock.now() * 1_000_000)  # ids keep rising over a restart
         self._subscribers: set[Subscription] = set()
 

@@ -312,6 +312,8 @@ class Supervisor:
             self._feed.log(run.stream_id, "error", message, category="error", code=error and error["code"])
         else:
             self._feed.log(run.stream_id, "info", f"the stream is {status.value}")
+        if status is Status.FINISHED:
+            run.progress.complete()
         self._recorder.save(run, status, error)
         self._rows.move(run.stream_id, _ALIVE, status, ended=clock.now(), error=error)
         run.concluded = True

@@ -155,6 +155,14 @@ class Progress:
                 if table.status == "RUNNING":
                     table.update({"status": "READY"}, moment)
 
+    def complete(self) -> None:
+        """The stream is FINISHED, so every table is: also when the attempt that found out had nothing left to
+        do and the reports of the one before it were lost with their server."""
+        with self._lock:
+            self.stage = max(STAGE_NAMES)
+            for table in self._tables.values():
+                table.update({"status": "FINISHED", "phase": "done"}, clock.monotonic())
+
     def feed(self, message: Mapping[str, Any]) -> None:
         """Take over a worker's message: stage, tables, phase, usage, started, result."""
         moment = clock.monotonic()

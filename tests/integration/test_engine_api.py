@@ -8,7 +8,7 @@ import pytest
 
 from engine import Code, Engine
 from engine.keys import KeyInfo
-from engine.logs import QUEUE_LIMITS, LogFeed
+from engine.logs import QUEUE, LogFeed
 from tests.runtime import PASSWORD, config, connection, engine, fake_runner, refused, steps, until
 
 __all__ = ["engine", "fake_runner"]  # fixtures
@@ -239,7 +239,7 @@ def test_logs_are_filtered_by_level_and_bounded(
 
 def test_the_live_feed_resumes_and_never_waits_for_a_slow_reader() -> None:
     """slug: log-feed"""
-    queue = QUEUE_LIMITS[0]
+    queue = QUEUE
     feed = LogFeed()
     first = feed.publish("log", {"message": "0"})
     slow = feed.subscribe()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -320,3 +321,48 @@ def test_a_store_that_refuses_for_a_while_loses_no_end(
         patch.setattr(engine._rows, "move", refuse)
         until(lambda: len(refusals) >= 2)
     assert engine.streams.wait(stream, 30)["status"] == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [("PAUSING", "PAUSED"), ("STOPPING", "STOPPED"), ("PAUSED", "PAUSED"), ("STARTING", "FINISHED")],
+)
+def test_what_a_dead_server_left_half_done(tmp_path: Path, left: str, found: str) -> None:
+    """slug: server-restart"""
+    with Engine(tmp_path / "data") as engine:
+        stream = engine.configs.start(config(engine, tmp_path, steps=30, seconds=0.05))["id"]
+        until(lambda: steps(tmp_path))
+    with sqlite3.connect(tmp_path / "data" / "store.sqlite") as store:
+        store.execute("UPDATE streams SET status = ?", (left,))
+    store.close()
+    with Engine(tmp_path / "data") as engine:
+        assert engine.streams.wait(stream, 30)["status"] == found
+
+
+def test_checkpoints_a_dead_server_left_behind_go_at_the_next_start(tmp_path: Path) -> None:
+    """slug: stop-cleanup"""
+    with Engine(tmp_path / "data") as engine:
+        stream = engine.configs.start(config(engine, tmp_path))["id"]
+        assert engine.streams.wait(stream, 30)["status"] == "FINISHED"
+        engine._rows.update(stream, cleaned=False)
+    (tmp_path / "c.forgotten").unlink()
+    with Engine(tmp_path / "data") as engine:
+        until((tmp_path / "c.forgotten").exists)
+        until(lambda: engine._rows.get(stream).cleaned)
+
+
+def test_streams_are_listed_newest_first(engine: Engine, tmp_path: Path) -> None:
+    for name in ("alpha", "beta", "alpine"):
+        engine.streams.wait(engine.configs.start(config(engine, tmp_path, name, steps=1))["id"], 30)
+    page = engine.streams.list(limit=1, offset=1)
+    assert ([item["name"] for item in page["items"]], page["total"], page["filtered"]) == (["beta"], 3, 3)
+    found = engine.streams.list(search="ALP")
+    assert ([item["name"] for item in found["items"]], found["filtered"]) == (["alpine", "alpha"], 2)
+    assert found["items"][0]["rowsInserted"] == 10
+
+
+@pytest.mark.parametrize(
+    "call", ["get", "stats", "pause", "resume", "stop", "logs", "verify", "verify_result", "wait"]
+)
+def test_an_unknown_stream_is_said_to_be_unknown(engine: Engine, call: str) -> None:
+    refused(Code.STREAM_NOT_FOUND, getattr(engine.streams, call), "stream_unknown")

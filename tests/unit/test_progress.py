@@ -134,3 +134,17 @@ def test_tables_that_were_running_when_the_worker_left_are_not_running_any_more(
     progress.end()
     table = stats(progress, Status.PAUSED)["tables"][0]
     assert (table["status"], table["elapsed"]) == ("READY", 3.0)
+
+
+def test_a_finished_stream_has_only_finished_tables(time: Clock) -> None:
+    progress = Progress("mysql", "postgresql")
+    progress.begin()
+    progress.feed(tables(status="RUNNING", rows=7, estimatedRows=900))
+    progress.end()
+    progress.complete()
+    found = stats(progress, Status.FINISHED)
+    assert (found["stage"], found["tables"][0]["status"], found["tables"][0]["percentage"]) == (
+        5,
+        "FINISHED",
+        100,
+    )
