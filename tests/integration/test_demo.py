@@ -1,0 +1,98 @@
+"""The demo as a whole, interrupted, and where servers cannot be had."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from benchmarks import demo
+from benchmarks.servers import ServerMissing
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where everything the demo makes has to be, and where nothing may be afterwards."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.demo", "--scale", "0.01"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(folder), "DBSTREAMS_SERVERS_DIR": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def running_in(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line:
+            found.append(line)
+    return found
+
+
+def test_moves_verifies_and_leaves_nothing(folder: Path) -> None:
+    with start(folder) as process:
+        printed, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, printed
+    assert "rows/s" in printed
+    assert re.findall(r"│ (yes|NO) ", printed) == ["yes"] * 17
+    assert printed.count("curl -s -X POST") == 5  # two connections, config, start, verify
+    assert list(folder.iterdir()) == []
+    assert running_in(folder) == []
+
+
+@pytest.mark.parametrize("after", ["making the sample", "starting dbstreams", "• stream"])
+def test_ctrl_c_at_any_moment_ends_with_130_and_leaves_nothing(folder: Path, after: str) -> None:
+    with start(folder) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if after in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
+    assert list(folder.iterdir()) == []
+    assert running_in(folder) == []
+
+
+def test_without_servers_it_says_so_and_exits_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> NoReturn:
+        raise ServerMissing("mariadbd is not installed (make setup installs it)")
+
+    monkeypatch.setattr(demo, "MariaDB", missing)
+    monkeypatch.setattr(sys, "argv", ["demo"])
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            demo.main()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    assert end.value.code == 2
+    assert "not available in this release" in capsys.readouterr().out
