@@ -3,6 +3,7 @@
 What differs, and what becomes of it: `anyOf` with null → `nullable`; `const` → a one-element `enum`;
 `examples` → `example`; `$defs` → components; `prefixItems` → `items`; numeric `exclusiveMinimum` → the pair
 `minimum` and `exclusiveMinimum: true`; siblings of `$ref`, which 3.0 ignores → `allOf` around the reference.
+Defaults that are objects are left out: their fields say their own, and client generators choke on them.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _null(schema: Schema) -> None:
                 schema.setdefault(name, value)
     if schema.get("nullable") and "enum" in schema and None not in schema["enum"]:
         schema["enum"] = [*schema["enum"], None]
-    if schema.get("nullable") and schema.get("default", 0) is None:
+    if schema.get("default", 0) is None or isinstance(schema.get("default"), dict):
         del schema["default"]
 
 

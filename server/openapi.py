@@ -72,7 +72,7 @@ def build_document(operations: Iterable[Operation]) -> Document:
         "tags": [{"name": tag, "description": text} for tag, text in _TAGS.items() if tag in used],
         "paths": paths,
         "components": {
-            "schemas": _with_read_only(component_schemas(*_models(calls))),
+            "schemas": _refined(component_schemas(*_models(calls))),
             "securitySchemes": _SCHEMES,
             "parameters": _shared_parameters(),
             "headers": _shared_headers(),
@@ -104,7 +104,16 @@ _READ_ONLY = {
 }
 
 
-def _with_read_only(schemas: dict[str, Document]) -> dict[str, Document]:
+# Objects of which exactly one field is given; the models check it in code, which no schema shows.
+_EXACTLY_ONE = ("ConnectionSpec", "TargetSpec")
+
+
+def _refined(schemas: dict[str, Document]) -> dict[str, Document]:
+    """The schemas with what the models' own code adds to them."""
+    for name in _EXACTLY_ONE:
+        schemas[name] |= {"minProperties": 1, "maxProperties": 1}
+        for field in schemas[name]["properties"].values():
+            field.pop("nullable", None)
     for name, fields in _READ_ONLY.items():
         for field in fields:
             schemas[name]["properties"][field] = {"readOnly": True, "description": "Ignored when sent"}
@@ -154,7 +163,8 @@ def _parameters(operation: Operation) -> list[Document]:
     if operation.idempotent:
         found.append({"$ref": "#/components/parameters/IdempotencyKey"})
     if operation.confirm is not Confirm.NONE:
-        found.append({"$ref": "#/components/parameters/ConfirmDelete"})
+        name = "Confirmation" if operation.confirm is Confirm.NEEDED else "ConfirmDelete"
+        found.append({"$ref": f"#/components/parameters/{name}"})
     if operation.id == "streamLogs":
         found.append({"$ref": "#/components/parameters/LastEventId"})
     return found
@@ -198,8 +208,7 @@ def _responses(operation: Operation) -> Document:
 def _content(operation: Operation) -> Document:
     answer = operation.answer
     if answer.model is None:
-        object_like = answer.media == JSON_TEXT
-        return {"schema": {"type": "object" if object_like else "string"}}
+        return {"schema": {"type": "object" if answer.structured else "string"}}
     reference = {"$ref": REF + answer.model.__name__}
     entry: Document = {"schema": {"type": "array", "items": reference} if answer.listed else reference}
     if answer.example is not None:
@@ -241,7 +250,7 @@ def _shared_parameters() -> Document:
             "name": "X-Request-ID",
             "in": "header",
             "description": "Echoed when it is 1 to 128 plain characters, else one is made",
-            "schema": {"type": "string", "maxLength": 128},
+            "schema": {"type": "string"},
         },
         "IdempotencyKey": {
             "name": "Idempotency-Key",
@@ -255,6 +264,13 @@ def _shared_parameters() -> Document:
             "in": "header",
             "description": "true confirms a deletion that takes much with it",
             "schema": {"type": "string", "enum": ["true", "false"]},
+        },
+        "Confirmation": {
+            "name": "X-Confirm-Delete",
+            "in": "header",
+            "required": True,
+            "description": "Without it nothing is deleted: 428 CONFIRMATION_REQUIRED",
+            "schema": {"type": "string", "enum": ["true"]},
         },
         "LastEventId": {
             "name": "Last-Event-ID",

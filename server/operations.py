@@ -58,6 +58,7 @@ class Answer:
     media: str = "application/json"
     example: Any = None
     listed: bool = False  # the body is an array of the model
+    structured: bool = False  # without a model: an object, in whatever form
 
 
 @dataclass(frozen=True, slots=True)

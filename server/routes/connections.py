@@ -44,6 +44,9 @@ REACHING = (
 _LINKS = {
     "get": Link("getConnection"),
     "update": Link("updateConnection"),
+    "clone": Link("cloneConnection"),
+    "ping": Link("pingConnection"),
+    "databases": Link("listDatabases"),
     "delete": Link("deleteConnection"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 from blacksheep import Response
 
 from server.operations import Answer, Auth, Call, Table
-from server.responses import JSON_TEXT, raw_response
+from server.responses import JSON_TEXT, encode, raw_response
 from server.web.page import docs_page
 
 table = Table("documentation")
@@ -18,11 +18,11 @@ HTML = "text/html; charset=utf-8"
 
 @cache
 def _document(form: str) -> bytes:
-    from server.openapi import as_json, as_yaml, build_document
+    from server.openapi import as_yaml, build_document
     from server.routes import all_operations
 
     document = build_document(all_operations())
-    return as_json(document) if form == "json" else as_yaml(document)
+    return encode(document) if form == "json" else as_yaml(document)
 
 
 @table.call(
@@ -32,7 +32,7 @@ def _document(form: str) -> bytes:
     "This document as JSON",
     auth=Auth.NONE,
     at_root=True,
-    answer=Answer(description="OpenAPI 3.0 document", media=JSON_TEXT),
+    answer=Answer(description="OpenAPI 3.0 document", media=JSON_TEXT, structured=True),
 )
 async def openapi_json(call: Call) -> Any:
     return raw_response(200, await call.run(_document, "json"), JSON_TEXT, {"Cache-Control": "no-cache"})
@@ -45,7 +45,7 @@ async def openapi_json(call: Call) -> Any:
     "This document as YAML",
     auth=Auth.NONE,
     at_root=True,
-    answer=Answer(description="OpenAPI 3.0 document", media=YAML),
+    answer=Answer(description="OpenAPI 3.0 document", media=YAML, structured=True),
 )
 async def openapi_yaml(call: Call) -> Any:
     return raw_response(200, await call.run(_document, "yaml"), YAML, {"Cache-Control": "no-cache"})

@@ -84,6 +84,8 @@ async def list_configs(call: Call) -> Any:
         "update": Link("updateStreamConfig"),
         "plan": Link("planStreamConfig"),
         "start": Link("startStream"),
+        "clone": Link("cloneStreamConfig"),
+        "history": Link("listRuns"),
         "delete": Link("deleteStreamConfig"),
     },
 )
@@ -188,6 +190,9 @@ async def plan_config(call: Call) -> Any:
         "stats": Link("getStreamStats"),
         "pause": Link("pauseStream"),
         "stop": Link("stopStream"),
+        "resume": Link("resumeStream"),
+        "logs": Link("listStreamLogs"),
+        "verify": Link("verifyStream"),
     },
 )
 async def start(call: Call) -> Any:

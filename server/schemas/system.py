@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from engine.config import Model
 from server.schemas.common import View
@@ -46,8 +47,8 @@ class SqlLogging(View):
 class SqlLoggingChange(Model):
     """What is left out stays as it is."""
 
-    sql_capture_mode: Capture | None = None
-    forward_sql_logs: Annotated[bool | None, Field(alias="forwardSQLLogs")] = None
+    sql_capture_mode: Capture | SkipJsonSchema[None] = None
+    forward_sql_logs: Annotated[bool | SkipJsonSchema[None], Field(alias="forwardSQLLogs")] = None
 
 
 class Service(View):
