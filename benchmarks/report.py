@@ -32,6 +32,7 @@ class Result:
     version: str = ""
     missing: str = ""
     samples: list[Sample] = field(default_factory=list)
+    gil_share: float | None = None  # of the data phase, where the peer is Python and it was measured
 
     def median(self, figure: str) -> float:
         values: list[float] = [getattr(sample, figure) for sample in self.samples]
@@ -64,10 +65,11 @@ def markdown(
         f"# {title}, {rows:,} rows",
         "",
         f"Median of {runs} runs, taken in turn. *data*: the rows alone, without keys; *with key*: from the "
-        "start of the command until the primary key is there. CPU in seconds; memory: the peer alone.",
+        "start of the command until the primary key is there. CPU in seconds; memory: the peer alone; "
+        "GIL: the part of the data phase in which the interpreter's lock is held.",
         "",
-        f"| who | data s | min–max | × {baseline} | with key s | CPU: peer | source | target | peak MB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| who | data s | min–max | × {baseline} | with key s | CPU: peer | source | target | peak MB | GIL |",
+        f"| --- |{' ---: |' * 9}",
     ]
     lines += [_line(result, base) for result in results]
     notes = [f"- {result.name}: {result.samples[-1].notes}" for result in results if _noted(result)]
@@ -79,7 +81,7 @@ def markdown(
 
 def _line(result: Result, base: Result | None) -> str:
     if not result.samples:
-        return f"| {result.name} | {result.missing} |" + " |" * 7
+        return f"| {result.name} | {result.missing} |" + " |" * 8
     data = sorted(sample.data for sample in result.samples)
     ratio = f"{result.median('data') / base.median('data'):.2f}" if base else "–"
     figures = (result.median(figure) for figure in ("total", "peer_cpu", "source_cpu", "target_cpu"))
@@ -90,6 +92,7 @@ def _line(result: Result, base: Result | None) -> str:
         ratio,
         *(f"{figure:.2f}" for figure in figures),
         f"{max(sample.peak_rss_mb for sample in result.samples):.0f}",
+        "–" if result.gil_share is None else f"{result.gil_share:.0%}",
     ]
     return f"| {' | '.join(cells)} |"
 

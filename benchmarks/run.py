@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.measure import CommandFailed, cpu_seconds
 from benchmarks.peers import PEERS, peers_of
 from benchmarks.peers.base import Peer, PeerMissing
+from benchmarks.peers.ours import Ours
 from benchmarks.report import Result, Sample, as_json, markdown
 from benchmarks.servers import ServerMissing
 
@@ -80,6 +81,9 @@ def measure(stage: Any, peers: list[Peer], warmup: int, repeat: int) -> list[Res
             say(f"{kind} {peer.name}: {sample.data:.2f} s, {sample.total:.2f} with key")
             if counted:
                 result.samples.append(sample)
+    for peer, result in able:
+        if isinstance(peer, Ours):
+            result.gil_share = peer.gil_share(stage.fresh())
     return results
 
 

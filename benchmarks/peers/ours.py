@@ -7,7 +7,9 @@ import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from benchmarks import gil
 from benchmarks.measure import measured
 from benchmarks.peers.base import PeerMissing, Run, Workload
 
@@ -47,7 +49,7 @@ class Ours:
     def run(self, work: Workload) -> Run:
         with tempfile.TemporaryDirectory(dir=work.scratch) as data_dir:
             usage = measured(self.command(work, data_dir))
-        summary = json.loads(usage.output.strip().splitlines()[-1])
+        summary = _summary(usage.output)
         phases = summary["phases"]
         notes = ", ".join(f"{name} {seconds:.2f}" for name, seconds in phases.items())
         return Run(
@@ -56,3 +58,18 @@ class Ours:
             keyed=True,
             notes=f"{notes}; worker peak {summary['peakRssMb']:.0f} MB",
         )
+
+    def gil_share(self, work: Workload) -> float | None:
+        """The part of the data phase in which the interpreter's lock is held; None without py-spy."""
+        if gil.sampler() is None:
+            return None
+        with tempfile.TemporaryDirectory(dir=work.scratch) as data_dir:
+            held, output = gil.held_seconds(self.command(work, data_dir))
+        return held / float(_summary(output)["phases"]["data"])
+
+
+def _summary(output: str) -> dict[str, Any]:
+    """The last line of `copy --json`."""
+    lines = [line for line in output.splitlines() if line.startswith("{")]
+    summary: dict[str, Any] = json.loads(lines[-1])
+    return summary

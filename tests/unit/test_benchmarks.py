@@ -49,15 +49,15 @@ def sample(data: float) -> Sample:
 def test_the_table() -> None:
     results = [
         Result("ours", "0.1", samples=[sample(2.0), sample(1.0), sample(6.0)]),
-        Result("DuckDB", "1.5", samples=[sample(4.0)]),
+        Result("DuckDB", "1.5", samples=[sample(4.0)], gil_share=0.42),
         Result("absent", missing="not installed"),
     ]
     text = report.markdown("A → B", 2_000_000, results, "DuckDB", {"A": "1", "B": "2"})
     lines = text.splitlines()
     assert lines[0] == "# A → B, 2,000,000 rows"
-    assert "| ours | 2.00 | 1.00–6.00 | 0.50 | 3.00 | 0.50 | 0.25 | 0.12 | 106 |" in lines
-    assert "| DuckDB | 4.00 | 4.00–4.00 | 1.00 | 5.00 | 0.50 | 0.25 | 0.12 | 104 |" in lines
-    assert "| absent | not installed | | | | | | | |" in lines
+    assert "| ours | 2.00 | 1.00–6.00 | 0.50 | 3.00 | 0.50 | 0.25 | 0.12 | 106 | – |" in lines
+    assert "| DuckDB | 4.00 | 4.00–4.00 | 1.00 | 5.00 | 0.50 | 0.25 | 0.12 | 104 | 42% |" in lines
+    assert "| absent | not installed | | | | | | | | |" in lines
     assert "Servers: A 1; B 2." in lines
     assert report.as_json("A → B", 1, results, "DuckDB", {})["results"][0]["samples"][1]["data"] == 1.0
 
