@@ -68,7 +68,7 @@ def markdown(
         "start of the command until the primary key is there. CPU in seconds; memory: the peer alone; "
         "GIL: the part of the data phase in which the interpreter's lock is held.",
         "",
-        f"| who | data s | min–max | × {baseline} | with key s | CPU: peer | source | target | peak MB | GIL |",
+        f"| who | data s | min–max | × {baseline} | with key s | CPU: peer | source | target | MB | GIL |",
         f"| --- |{' ---: |' * 9}",
     ]
     lines += [_line(result, base) for result in results]
