@@ -278,13 +278,14 @@ SERVER_FORMS = frozenset(Form) - {Form.FLOAT, Form.JSON, Form.GEOMETRY, Form.VEC
 class DigestColumn:
     """One column of both sides with the form it is compared in.
 
-    hashed: long values go into the row's text as their hash; short ones as they are, after their length.
+    inline: bytes up to which a text or binary value goes into the row's text as it is, after its length;
+    longer ones go as 'h' and their hash. None: as they are, whatever their length.
     """
 
     read: ReadColumn
     target: TargetColumn
     form: Form
-    hashed: bool = False
+    inline: int | None = None
 
 
 class HashFunction(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -118,13 +118,14 @@ class _Both:
         left, right = self._pool.submit(source), self._pool.submit(target)
         futures: tuple[Future[Any], Future[Any]] = (left, right)
         running: set[Future[Any]] = set(futures)
+        failed = False
         while running:
-            done, running = wait(futures, timeout=_POLL, return_when=FIRST_EXCEPTION)
-            failed = any(future.exception() is not None for future in done)
-            if running and (failed or self._control.requested):
-                # A statement may only just be starting: a cancel that came too early is given again.
+            done, running = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
+            failed = failed or any(future.exception() is not None for future in done)
+            if failed or self._control.requested:
+                # Again and again: a cancel may come before the statement it is meant for.
                 for future, cancel in zip(futures, self._cancels, strict=True):
-                    if not future.done():
+                    if future in running:
                         cancel()
         self._control.check()
         for future in futures:
@@ -176,19 +177,17 @@ class _Comparison:
     def run(self) -> TableVerdict:
         began = time.monotonic()
         self._both(self._ours.begin, self._theirs.begin)
-        try:
-            ranges = self._ranges()
-            rows_source = rows_target = 0
-            found: list[Difference] = []
-            equal = True
-            for bounds in ranges:
-                result = self._range(bounds, REPORTED - len(found))
-                rows_source += result.rows_source
-                rows_target += result.rows_target
-                equal = equal and result.equal
-                found += result.differences
-        finally:
-            self._end()
+        ranges = self._ranges()
+        rows_source = rows_target = 0
+        found: list[Difference] = []
+        equal = True
+        for bounds in ranges:
+            result = self._range(bounds, REPORTED - len(found))
+            rows_source += result.rows_source
+            rows_target += result.rows_target
+            equal = equal and result.equal
+            found += result.differences
+        self._both(self._ours.end, self._theirs.end)
         return TableVerdict(
             self._table.schema,
             self._table.name,
@@ -199,10 +198,6 @@ class _Comparison:
             tuple(difference.as_dict() for difference in found),
             time.monotonic() - began,
         )
-
-    def _end(self) -> None:
-        for session in (self._ours, self._theirs):
-            session.end()
 
     def _range(self, bounds: KeyRange | None, wanted: int) -> Found:
         source, target = self._both(lambda: self._source.sums(bounds), lambda: self._target.sums(bounds))

@@ -17,7 +17,7 @@ from engine.connectors.base import (
 )
 from engine.errors import Code, EngineError
 from engine.schema import Table
-from engine.types import Kind
+from engine.types import Kind, LogicalType
 
 _INTEGERS = frozenset({Kind.INT8, Kind.INT16, Kind.INT24, Kind.INT32, Kind.INT64, Kind.YEAR, Kind.BOOL})
 _TEXTS = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT})
@@ -29,7 +29,7 @@ _WORDS = frozenset({"text", "varchar", "bpchar", "citext", "enum"})
 _INLINE = 1024  # bytes of a text that goes into the row's text unhashed
 _INLINE_WIDE = 64  # the same in a table of many columns: a row's text must stay below max_allowed_packet
 _MANY = 256  # columns
-_INLINE_BYTES = 32  # of binary values, which double as hexadecimal
+_INLINE_BYTES = 128  # of binary values, which double as hexadecimal
 _KEY = 3072  # bytes: no index is wider, so a key is always shown as it is
 
 # (kind of the source, base of the target) → form. What is not here is in _form.
@@ -121,7 +121,7 @@ def layout(read: TableRead, target: TargetTable, policies: Policies, *, utf8: bo
             )
         form = _form(column, counterparts[name])
         limit = max(inline, _KEY) if name in names else inline
-        columns.append(DigestColumn(column, counterparts[name], form, _hashed(column, form, limit, utf8)))
+        columns.append(DigestColumn(column, counterparts[name], form, _inline(column, form, limit, utf8)))
     by_name = {column.read.source.name: column for column in columns}
     return Layout(tuple(columns), tuple(by_name[name] for name in names))
 
@@ -181,19 +181,30 @@ def codec(read: ReadColumn) -> str | None:
     return codecs.lookup(name).name
 
 
-def _hashed(read: ReadColumn, form: Form, limit: int, utf8: bool) -> bool:
-    logical = read.source.type
+def _inline(read: ReadColumn, form: Form, limit: int, utf8: bool) -> int | None:
+    """DigestColumn.inline: None where the type itself keeps values short."""
     if form is Form.BYTES:
-        inline = _INLINE_BYTES if limit < _KEY else _KEY
-        return logical.kind not in (Kind.BINARY, Kind.VARBINARY) or (logical.length or 0) > inline
-    if form not in (Form.TEXT, Form.PRINTED, Form.LABELS):
-        return False
-    if not utf8:
-        return True
-    if logical.kind in (Kind.CHAR, Kind.VARCHAR):
-        return 4 * (logical.length or 0) > limit
-    if logical.kind is Kind.ENUM:
-        return max((len(label.encode()) for label in logical.labels), default=0) > limit
-    if logical.kind is Kind.SET:
-        return sum(len(label.encode()) + 1 for label in logical.labels) > limit
-    return logical.kind in (Kind.TEXT, Kind.JSON, Kind.JSON_TEXT, Kind.OTHER, Kind.BLOB, Kind.GEOMETRY)
+        limit = limit if limit >= _KEY else min(limit, _INLINE_BYTES)
+    elif form not in (Form.TEXT, Form.PRINTED, Form.LABELS):
+        return None
+    elif not utf8:
+        return 0  # lengths would be those of another encoding
+    longest = _longest(read.source.type)
+    return limit if longest is None or longest > limit else None
+
+
+def _longest(logical: LogicalType) -> int | None:
+    """Bytes of the longest value as text, None when the type has no useful bound."""
+    match logical.kind:
+        case Kind.CHAR | Kind.VARCHAR:
+            return None if logical.length is None else 4 * logical.length
+        case Kind.BINARY | Kind.VARBINARY:
+            return logical.length
+        case Kind.ENUM:
+            return max((len(label.encode()) for label in logical.labels), default=0)
+        case Kind.SET:
+            return sum(len(label.encode()) + 1 for label in logical.labels)
+        case Kind.TEXT | Kind.BLOB | Kind.JSON | Kind.JSON_TEXT | Kind.GEOMETRY | Kind.VECTOR | Kind.OTHER:
+            return None
+        case _:
+            return 0  # numbers and times: a few dozen digits

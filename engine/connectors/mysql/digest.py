@@ -19,14 +19,15 @@ from pymysql.cursors import SSCursor
 
 from engine.config import Connection, Policies
 from engine.connectors.base import DigestColumn, Form, HashFunction, KeyRange
-from engine.connectors.mysql.identifiers import quote
-from engine.connectors.mysql.session import connect
-from engine.errors import Code, EngineError
+from engine.connectors.mysql.failures import query_failed
+from engine.connectors.mysql.identifiers import qualified, quote
+from engine.connectors.mysql.session import connect, is_mariadb, kill_query
 from engine.schema import Table
 from engine.types import Kind, LogicalType
 
 _TEXTUAL = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
-_LOST = frozenset({2006, 2013, 2055, 1053, 1927})
+_STORED = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.JSON_TEXT})
+_UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 _FETCH = 2_000
 
 
@@ -34,7 +35,7 @@ class MysqlDigestSql:
     """The DigestSql of one source table."""
 
     def __init__(self, table: Table, policies: Policies, hashing: HashFunction) -> None:
-        self.table = f"{quote(table.schema)}.{quote(table.name)}"
+        self.table = qualified(table.schema, table.name)
         self._policies = policies
         self._hashing = hashing
 
@@ -105,7 +106,7 @@ class MysqlDigestSql:
                 return _trimmed(text) if logical.fraction else text
             case Form.BYTES:
                 value = _utf8(name) if logical.kind in _TEXTUAL else name
-                return self._hash(value) if column.hashed else f"LOWER(HEX({value}))"
+                return self._or_hash(column, value, value, f"LOWER(HEX({value}))")
             case Form.LABELS:
                 mask = f"CAST({name} AS UNSIGNED)"
                 return f"CONCAT(BIT_COUNT({mask}), ',', {self._sized(column, self._text(column, name))})"
@@ -118,7 +119,17 @@ class MysqlDigestSql:
                 return self._sized(column, self._text(column, name))
 
     def _sized(self, column: DigestColumn, text: str) -> str:
-        return self._hash(text) if column.hashed else f"CONCAT(LENGTH({text}), ':', {text})"
+        stored = quote(column.read.source.name)
+        plain = column.read.source.type.kind in _STORED and column.read.source.charset in _UTF8
+        sized = stored if plain and self._policies.nul_byte == "refuse" else text
+        return self._or_hash(column, sized, text, f"CONCAT(LENGTH({sized}), ':', {text})")
+
+    def _or_hash(self, column: DigestColumn, sized: str, value: str, short: str) -> str:
+        """`sized` has the length in bytes of `value`, and may be cheaper."""
+        hashed = f"CONCAT('h', {self._hash(value)})"
+        if column.inline is None:
+            return short
+        return f"IF(LENGTH({sized}) <= {column.inline}, {short}, {hashed})" if column.inline else hashed
 
     def _text(self, column: DigestColumn, name: str) -> str:
         source = column.read.source
@@ -147,8 +158,6 @@ class MysqlDigestSql:
         text = f"CAST({name} AS CHAR)"
         if logical.kind is not Kind.DATE and logical.fraction:
             text = _trimmed(text)
-        if logical.kind is Kind.TIMESTAMP and column.read.invalid == "refuse":
-            return text  # never in year 0
         cases = []
         if column.read.invalid != "refuse":
             instead = "NULL" if column.read.invalid == "null" else "'-infinity'"
@@ -156,10 +165,10 @@ class MysqlDigestSql:
         if logical.kind is not Kind.TIMESTAMP:
             # PostgreSQL calls MySQL's year 0 the year 1 before Christ.
             cases.append(
-                f"WHEN YEAR({name}) = 0 AND MONTH({name}) > 0 AND DAYOFMONTH({name}) > 0"
+                f"WHEN {name} < '0001-01-01' AND MONTH({name}) > 0 AND DAYOFMONTH({name}) > 0"
                 f" THEN CONCAT('0001', SUBSTRING({text}, 5), ' BC')"
             )
-        return f"CASE {' '.join(cases)} ELSE {text} END"
+        return f"CASE {' '.join(cases)} ELSE {text} END" if cases else text
 
 
 def _utf8(value: str) -> str:
@@ -194,16 +203,12 @@ class MysqlDigestSession:
 
     def __init__(self, connection: Connection, database: str) -> None:
         self._connection = connection
-        self._database = database
         self._session = connect(connection, database)
-        self._execute("SET SESSION time_zone = '+00:00', sql_mode = ''")
-        self._execute("SET NAMES utf8mb4")
 
     @property
     def flavor(self) -> str:
         """mysql or mariadb."""
-        ((version,),) = self.fetch("SELECT VERSION()")
-        return "mariadb" if "mariadb" in str(version).lower() else "mysql"
+        return "mariadb" if is_mariadb(self._session) else "mysql"
 
     @property
     def hashing(self) -> HashFunction:
@@ -230,8 +235,8 @@ class MysqlDigestSession:
             while batch := cursor.fetchmany(_FETCH):
                 yield from batch
             cursor.close()
-        except (pymysql.MySQLError, OSError, ValueError) as error:
-            raise _explained(error) from None
+        except (pymysql.MySQLError, OSError) as error:
+            raise query_failed(error, "comparing on the source failed") from None
 
     def fetch(self, statement: str) -> list[tuple[Any, ...]]:
         return list(self.rows(statement))
@@ -246,18 +251,7 @@ class MysqlDigestSession:
         return None if low is None else (int(low), int(high))
 
     def cancel(self) -> None:
-        """Stop the running statement by a second connection; a session already gone needs none."""
-        try:
-            killer = connect(self._connection, self._database)
-        except EngineError:
-            return
-        try:
-            with killer.cursor() as cursor:
-                cursor.execute(f"KILL QUERY {self._session.thread_id()}")
-        except pymysql.MySQLError:
-            pass
-        finally:
-            killer.close()
+        kill_query(self._connection, self._session.thread_id())
 
     def close(self) -> None:
         # Without COM_QUIT and without draining a result that may be half read.
@@ -268,16 +262,4 @@ class MysqlDigestSession:
             with self._session.cursor() as cursor:
                 cursor.execute(statement)
         except (pymysql.MySQLError, OSError) as error:
-            raise _explained(error) from None
-
-
-def _explained(error: Exception) -> EngineError:
-    number = error.args[0] if error.args and isinstance(error.args[0], int) else None
-    message = str(error.args[-1]) if error.args else str(error)
-    if not isinstance(error, pymysql.MySQLError) or number in _LOST or number == 0:
-        return EngineError(
-            Code.CONNECTION_LOST, f"the source's connection was lost while comparing: {message}", errno=number
-        )
-    return EngineError(
-        Code.QUERY_FAILED, f"the source refused a query of the comparison: {message}", errno=number
-    )
+            raise query_failed(error, "comparing on the source failed") from None

@@ -84,7 +84,8 @@ class PostgresDigestSql:
             case Form.DECIMAL | Form.BITS | Form.DATE | Form.MOMENT | Form.DURATION:
                 return f"{name}::text"
             case Form.BYTES:
-                return self._hash_bytes(name) if column.hashed else f"encode({name}, 'hex')"
+                short = f"encode({name}, 'hex')"
+                return self._or_hash(column, name, short, self._hash_bytes(name))
             case Form.LABELS:
                 labels = self._sized(column, f"array_to_string({name}, ',')")
                 return f"cardinality({name}) || ',' || {labels}"
@@ -96,7 +97,17 @@ class PostgresDigestSql:
                 return self._sized(column, f"{name}::text")
 
     def _sized(self, column: DigestColumn, text: str) -> str:
-        return self._hash(text) if column.hashed else f"octet_length({text}) || ':' || {text}"
+        short = f"octet_length({text}) || ':' || {text}"
+        return self._or_hash(column, text, short, self._hash(text))
+
+    @staticmethod
+    def _or_hash(column: DigestColumn, value: str, short: str, digest: str) -> str:
+        hashed = f"'h' || {digest}"
+        if column.inline is None:
+            return short
+        if not column.inline:
+            return hashed
+        return f"CASE WHEN octet_length({value}) <= {column.inline} THEN {short} ELSE {hashed} END"
 
 
 class PostgresDigestSession:
