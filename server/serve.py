@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -88,11 +91,36 @@ def serve(
                 lifespan="on",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
-            ApiServer(config, app, lambda: _say(out, ready)).run(sockets=[listener])
+            server = ApiServer(config, app, lambda: _say(out, ready))
+            with _signals_outlived():
+                server.run(sockets=[listener])
+                # Workers checkpoint and leave here.
+                engine.close()
+            if not server.started:
+                raise EngineError(Code.INTERNAL_ERROR, "the server did not start; its log says why")
         finally:
             engine.close()
     finally:
         listener.close()
+
+
+@contextmanager
+def _signals_outlived() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more when it is done. Without a handler of ours SIGTERM
+    would then end the process before the engine is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _seen) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _seen(number: int, frame: object) -> None:
+    """The signal has been acted upon already."""
 
 
 def configure_logging() -> None:

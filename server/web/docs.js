@@ -118,7 +118,11 @@ function show(spec) {
   }
 }
 
-fetch("openapi.json")
+// The page is served with and without a slash at its end.
+const place = location.pathname.replace(/\/+$/, "").replace(/[^/]*$/, "");
+for (const link of document.querySelectorAll("header a")) link.href = place + link.textContent;
+
+fetch(place + "openapi.json")
   .then((answer) => answer.json())
   .then(show)
   .catch((error) => { byId("calls").replaceChildren(make("p", "The document could not be loaded: " + error)); });

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import socket
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,46 @@ def test_a_second_server_on_the_directory_is_refused(data_dir: Path) -> None:
         with pytest.raises(EngineError) as caught:
             serve(port=0, data_dir=data_dir)
         assert caught.value.code is Code.STORE_UNAVAILABLE
+        process.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_it_cleanly(data_dir: Path, number: signal.Signals) -> None:
+    """serve-signals: the engine is closed and the directory free before the process ends, with code 0."""
+    with running_process(data_dir) as process:
+        process.popen.send_signal(number)
+        _, errors = process.popen.communicate(timeout=30)
+        assert process.popen.returncode == 0
+        assert "Traceback" not in errors
+    assert not (data_dir / "store.sqlite-wal").exists()
+
+
+def test_a_request_under_way_is_answered_before_the_end(data_dir: Path) -> None:
+    """serve-graceful"""
+    with running_process(data_dir) as process, socket.create_server(("127.0.0.1", 0)) as silent:
+        install = process.printed[0].removeprefix("X-Install-ID: ")
+        body = {
+            "name": "n",
+            "type": "postgresql",
+            "host": "127.0.0.1",
+            "port": silent.getsockname()[1],
+            "username": "u",
+            "password": "p",
+        }
+        answers: list[httpx.Response] = []
+
+        def test_connection() -> None:
+            headers = {"X-API-Key": KEY, "X-Install-ID": install}
+            url = process.url + "/api/v1/connections/test"
+            answers.append(httpx.post(url, json=body, headers=headers, timeout=60))
+
+        caller = threading.Thread(target=test_connection)
+        caller.start()
+        accepted, _ = silent.accept()
+        process.popen.terminate()
+        accepted.close()
+        caller.join(60)
+        assert answers[0].json()["code"] == "CONNECTION_FAILED"
         process.end()
 
 
