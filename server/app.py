@@ -22,7 +22,14 @@ from server.auth import CREDENTIAL_PARAMETERS, authenticate
 from server.errors import error_response, log_unexpected
 from server.idempotency import Kept, Ticket, digest_of
 from server.operations import Auth, Call, Confirm, Operation
-from server.parameters import confirmed_by, idempotency_key_of, read_body, read_query, request_id_of
+from server.parameters import (
+    confirmed_by,
+    idempotency_key_of,
+    read_body,
+    read_no_body,
+    read_query,
+    request_id_of,
+)
 from server.request_ids import new_request_id, request_ids
 from server.responses import empty_response, json_response, raw_response
 from server.services import Services, Settings
@@ -144,6 +151,8 @@ def _endpoint(services: Services, operation: Operation) -> Callable[[Request], A
         body = raw = None
         if operation.body is not None:
             body, raw = await read_body(request, operation.body, services.settings.max_body)
+        elif operation.method != "GET":
+            raw = await read_no_body(request, services.settings.max_body)
         path = {name: value or "" for name, value in (request.route_values or {}).items()}
         confirmed = operation.confirm is not Confirm.NONE and confirmed_by(request)
         if operation.confirm is Confirm.NEEDED and not confirmed:

@@ -143,8 +143,10 @@ class Operation:
             codes.add(Code.INSTALL_ID_REQUIRED)
         if self.subscription:
             codes.add(Code.SUBSCRIPTION_REQUIRED)
+        if self.method != "GET":
+            codes |= {Code.MALFORMED_JSON, Code.BODY_TOO_LARGE}
         if self.body is not None:
-            codes |= {Code.MALFORMED_JSON, Code.UNSUPPORTED_MEDIA_TYPE, Code.BODY_TOO_LARGE}
+            codes.add(Code.UNSUPPORTED_MEDIA_TYPE)
         if self.confirm is Confirm.NEEDED:
             codes.add(Code.CONFIRMATION_REQUIRED)
         if self.idempotent:

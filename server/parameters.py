@@ -103,6 +103,15 @@ async def read_body(request: Request, body: Body, limit: int) -> tuple[Any, byte
     return _decoded(request, body, raw), raw
 
 
+async def read_no_body(request: Request, limit: int) -> bytes:
+    """For calls that change something and take no body: an empty one, or an empty object. Fields that would
+    be passed over in silence are refused."""
+    raw = await _read_bytes(request, limit)
+    if raw.strip() not in (b"", b"{}", b"null"):
+        raise _refused("(body)", "this call takes no body")
+    return raw
+
+
 def _decoded(request: Request, body: Body, raw: bytes) -> Any:
     media, _, parameters = _header(request, b"content-type").partition(";")
     media = media.strip().lower()

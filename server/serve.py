@@ -19,6 +19,7 @@ import uvicorn
 
 from engine.errors import Code, EngineError
 from server.app import BASE, ApiApplication, create_app
+from server.protocol import server_config
 
 KEY_VARIABLE = "DBSTREAMS_API_KEY"
 GRACE_SECONDS = 10
@@ -80,15 +81,10 @@ def serve(
             if first_key:
                 _say(out, f"X-API-Key: {first_key}  (shown only now: keep it)")
             ready = f"dbstreams serves {scheme}://{_address(host, listener)}{BASE}"
-            config = uvicorn.Config(
+            config = server_config(
                 app,
                 ssl_certfile=tls_cert,
                 ssl_keyfile=tls_key,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                lifespan="on",
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
             server = ApiServer(config, app, lambda: _say(out, ready))

@@ -52,7 +52,11 @@ function media(content) {
   return box;
 }
 
-function call(path, method, operation) {
+function resolved(spec, item) {
+  return item.$ref ? item.$ref.slice(2).split("/").reduce((place, part) => place[part], spec) : item;
+}
+
+function call(spec, path, method, operation) {
   const box = make("details");
   box.id = operation.operationId;
   box.dataset.text = JSON.stringify([path, method, operation.operationId, operation.summary,
@@ -63,7 +67,8 @@ function call(path, method, operation) {
   if (operation.description) body.append(make("p", operation.description));
   if (operation.parameters) {
     const table = make("table");
-    for (const item of operation.parameters) {
+    for (const given of operation.parameters) {
+      const item = resolved(spec, given);
       table.append(row(make("code", item.name), item.in + (item.required ? ", required" : ""),
         typeOf(item.schema), item.description || ""));
     }
@@ -103,7 +108,7 @@ function show(spec) {
     part.append(make("h2", tag.name));
     for (const [path, item] of Object.entries(spec.paths)) {
       for (const [method, operation] of Object.entries(item)) {
-        if (operation.tags && operation.tags[0] === tag.name) part.append(call(path, method, operation));
+        if (operation.tags && operation.tags[0] === tag.name) part.append(call(spec, path, method, operation));
       }
     }
     calls.append(part);

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from openapi_schema_validator import OAS30ReadValidator
 
 from engine.api import Engine
 from server.app import BASE, ApiApplication, create_app
 from server.openapi import build_document
+from server.protocol import server_config
 from server.routes import all_operations
 from server.serve import ApiServer
 
@@ -148,8 +148,7 @@ def running_api(data_dir: Path, **limits: Any) -> Iterator[Api]:
     with Engine(data_dir) as engine:
         engine.keys.ensure_first(KEY)
         app = create_app(engine, data_dir, **limits)
-        config = uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan="on")
-        server = ApiServer(config, app)
+        server = ApiServer(server_config(app, port=0), app)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from server.app import BASE
 from server.operations import Auth, Operation
+from server.protocol import MAX_HEAD
 from server.routes import all_operations
 from tests.integration.server_harness import Api, running_api
 
@@ -381,6 +383,47 @@ def test_the_pool_says_when_it_is_full(tmp_path: Any) -> None:
         assert response.headers["retry-after"] == "1"
         small.app.services_of_api.local._taken -= 1
         small.get("/connections")
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.method != "GET" and not o.body], ids=named)
+def test_calls_without_a_body_refuse_one(api: Api, operation: Operation) -> None:
+    """rest-no-body"""
+    headers = {"X-Confirm-Delete": "true"}
+    path = concrete(operation).replace("conn_x", "none")
+    envelope = api.refuses("VALIDATION_FAILED", operation.method, path, {"name": "x"}, headers=headers)
+    assert envelope["details"]["fields"][0]["field"] == "(body)"
+    for empty in (b"", b"{}", b" {}\n"):
+        response = api.call(operation.method, path, content=empty, headers=headers)
+        assert response.status_code in (200, 404), response.text
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"HELLO\r\n\r\n", "not valid HTTP"),
+        (b"GET /health HTTP/9.9\r\n\r\n", "not valid HTTP"),
+        (b"GET /health HTTP/1.1\r\nBad Header: x\r\n\r\n", "not valid HTTP"),
+        ((b"GET /health HTTP/1.1\r\nX: ").ljust(MAX_HEAD + 1, b"y"), "head is over"),
+        (b"GET /".ljust(MAX_HEAD + 1, b"y"), "head is over"),
+    ],
+    ids=["word", "version", "header", "long header", "long url"],
+)
+def test_what_is_not_http_gets_the_envelope(api: Api, raw: bytes, said: str) -> None:
+    """rest-not-http"""
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        with suppress(ConnectionError):
+            wire.sendall(raw)
+        received = b""
+        with suppress(ConnectionError):
+            while part := wire.recv(65536):
+                received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    envelope = json.loads(body)
+    assert envelope["code"] == "VALIDATION_FAILED"
+    assert said in envelope["error"]
+    assert f"x-request-id: {envelope['requestId']}".encode() in head
 
 
 @pytest.mark.parametrize(
