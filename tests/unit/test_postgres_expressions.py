@@ -193,7 +193,7 @@ CARRIED = [
     ("quarter(d)", "(extract(quarter FROM \"d\")::integer)"),
     ("hour(dt)", "(extract(hour FROM \"dt\")::integer)"),
     ("second(dt)", "(floor(extract(second FROM \"dt\"))::integer)"),
-    ("hour(d)", "(0)"),
+    ("hour(d)", '(extract(hour FROM "d"::timestamp)::integer)'),
     ("date(dt)", '"dt"::date'),
     ("cast(dt as date)", '"dt"::date'),
     ("last_day(d)", "(date_trunc('month', \"d\"::timestamp) + interval '1 month -1 day')::date"),
@@ -211,8 +211,8 @@ CARRIED = [
         "(CASE WHEN jsonb_typeof((\"j\" #> ARRAY['k']::text[])) = 'null' THEN 'null'"
         " ELSE (\"j\" #> ARRAY['k']::text[]) #>> '{}'::text[] END)",
     ),
-    ("json_valid(j)", "true"),
-    ("json_valid(jt)", "true"),
+    ("json_valid(j)", '("j" IS NOT NULL OR NULL)'),
+    ("json_valid(jt)", '("jt" IS NOT NULL OR NULL)'),
 ]  # fmt: skip
 
 

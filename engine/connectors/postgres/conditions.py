@@ -83,7 +83,8 @@ def comparable(left: Term, right: Term, operator: str, scope: Scope) -> tuple[st
 
 
 def _texts(left: Term, right: Term, equality: bool, scope: Scope) -> tuple[str, str]:
-    folded, padded = left.folded or right.folded, left.padded or right.padded
+    sides = [side for side in (left, right) if side.collated] or [left, right]
+    folded, padded = any(side.folded for side in sides), any(side.padded for side in sides)
     if folded and scope.exact_values:
         raise Untranslatable("it compares text without case")
     if folded and not equality:

@@ -63,7 +63,7 @@ def add_checks(table: MappedTable) -> None:
 def _add_check(table: MappedTable, check: Check) -> None:
     translation = translate(check.expression, scope_of(table, Purpose.CHECK))
     condition = boolean(translation.term)
-    if condition == "true":
+    if translation.term.always:
         table.inform("check-implied", f"The check {check.name!r} always holds by the type of its column.")
         return
     name = table.constraints.take(check.name, f"check {check.name}")

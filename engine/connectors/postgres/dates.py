@@ -55,9 +55,9 @@ def _field(name: str, shift: str = "") -> Handler:
 
 
 def extracted(name: str, inner: Term) -> str:
-    value = f"extract({name} FROM {inner.sql})"
-    if name in ("hour", "minute", "second") and inner.meaning is Meaning.DATE:
-        return "0"
+    # PostgreSQL has no hour of a date.
+    clock = name in ("hour", "minute", "second") and inner.meaning is Meaning.DATE
+    value = f"extract({name} FROM {inner.sql}{'::timestamp' if clock else ''})"
     return f"floor({value})::integer" if name == "second" else f"{value}::integer"
 
 
@@ -74,8 +74,16 @@ def _last_day(node: exp.Expr, scope: Scope) -> Term:
 
 
 def _date_diff(node: exp.Expr, scope: Scope) -> Term:
-    only(node, "this", "expression", "date_part_boundary")
-    left, right = moment_of(node.this, scope), moment_of(node.expression, scope)
+    only(node, "this", "expression", "date_part_boundary", "unit")
+    unit, left = node.args.get("unit"), moment_of(node.this, scope)
+    if unit is not None:
+        # How sqlglot writes TO_DAYS: the days since the year 0, which MySQL counts as a common year.
+        since = node.expression.this if isinstance(node.expression, exp.TsOrDsToDate) else node.expression
+        if not isinstance(since, exp.Literal) or str(since.this) != "0000-01-01":
+            raise Untranslatable("a difference of dates is not in days")
+        sql = f"({left.sql}::date - '0001-01-01'::date + 365)"
+        return Term(sql, Meaning.INT, nullable=left.nullable)
+    right = moment_of(node.expression, scope)
     return Term(
         f"({left.sql}::date - {right.sql}::date)", Meaning.INT, nullable=left.nullable or right.nullable
     )

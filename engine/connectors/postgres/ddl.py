@@ -44,6 +44,17 @@ def constraints_exist(schema: str, table: str, names: Sequence[str]) -> str:
     )
 
 
+def owned_exists(schema: str, table: str, sequence: str) -> str:
+    """A row when the sequence goes with a column of the table."""
+    return (
+        "SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class q ON q.oid = d.objid"
+        " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.oid = q.relnamespace"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
+        f" AND q.relname = {literal(sequence)} AND q.relkind = 'S' AND d.deptype = 'a'"
+    )
+
+
 def trigger_exists(schema: str, table: str, name: str) -> str:
     """A row when the table has a trigger of that name."""
     return (

@@ -127,7 +127,8 @@ def _collate(node: exp.Expr, scope: Scope) -> Term:
     name = node.expression.name.lower()
     if not name.endswith(("_bin", "_ci", "_cs", "binary")):
         raise Untranslatable(f"the collation {name} is not known")
-    return replace(inner, folded="_bin" not in name and name != "binary", padded=is_padded(name))
+    folded = name.endswith("_ci")
+    return replace(inner, folded=folded, padded=is_padded(name), collated=True)
 
 
 # ---------------------------------------------------------------- arithmetic

@@ -298,7 +298,7 @@ def _json_valid(arguments: list[exp.Expr], scope: Scope) -> Term:
     inner = emit(arguments[0], scope)
     if inner.meaning is not Meaning.JSON:
         raise Untranslatable("JSON_VALID of text has no counterpart")
-    return Term("true", Meaning.BOOL)
+    return Term(f"({inner.sql} IS NOT NULL OR NULL)", Meaning.BOOL, always=True)
 
 
 _ANONYMOUS: dict[tuple[str, int], Callable[[list[exp.Expr], Scope], Term]] = {

@@ -12,6 +12,7 @@ from engine.connectors.postgres.context import MappedColumn, MappedDatabase, Map
 from engine.connectors.postgres.expressions import parse, translate
 from engine.connectors.postgres.generated import scope_of
 from engine.connectors.postgres.identifiers import qualified, quote
+from engine.connectors.postgres.jsonpaths import is_root
 from engine.connectors.postgres.keys import is_case_insensitive
 from engine.connectors.postgres.terms import Meaning, Purpose, Untranslatable, emit
 from engine.schema import Index, IndexMethod, IndexPart
@@ -20,6 +21,9 @@ from engine.types import Kind
 MAX_KEY = 2700  # bytes of a btree entry: 2704 less its header (PostgreSQL, BTMaxItemSize)
 MAX_DOCUMENT = 1_000_000  # bytes of text a tsvector is made of; it holds 1 MiB itself
 _TEXT = frozenset({"text", "varchar", "citext"})
+_DIGEST_BYTES = 32
+_DIGESTED = _TEXT | {"bytea", "json", "jsonb"}
+_NOT_HASHED = frozenset({"bit"})  # no operator class for hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,10 @@ def _is_hash(index: Index, parts: list[_Part]) -> bool:
     """One column looked up by equality only: asked for, or too long to be ordered."""
     if index.unique or len(parts) != 1:
         return False
-    too_long = parts[0].known and (parts[0].octets or 0) > MAX_KEY
-    return index.method is IndexMethod.HASH or too_long
+    part = parts[0]
+    if part.column is not None and part.column.type.base in _NOT_HASHED:
+        return False
+    return index.method is IndexMethod.HASH or (part.known and (part.octets or 0) > MAX_KEY)
 
 
 def _fulltext(table: MappedTable, index: Index) -> tuple[str, list[str]]:
@@ -153,7 +159,10 @@ def _multivalue(table: MappedTable, index: Index) -> tuple[str, list[str]]:
         tree = tree.this
     if not isinstance(tree, exp.Cast) or tree.args["to"].this is not exp.DType.ARRAY:
         raise Untranslatable("it is not a cast to an array")
-    term = emit(tree.this, scope_of(table, Purpose.INDEX))
+    array = tree.this
+    if isinstance(array, exp.JSONExtract) and is_root(array.expression):
+        array = array.this
+    term = emit(array, scope_of(table, Purpose.INDEX))
     if term.meaning is not Meaning.JSON or term.base != "jsonb":
         raise Untranslatable("it is not over a jsonb column")
     lost = "; it does not keep values unique" if index.unique else ""
@@ -220,29 +229,27 @@ def _shortened(table: MappedTable, index: Index, parts: list[_Part]) -> list[_Pa
     result = list(parts)
     # MariaDB keeps unique keys over unbounded columns as hashes: their values may be of any length.
     unbounded = index.method is IndexMethod.HASH and index.unique
-    while sum(part.octets or 0 for part in result) > MAX_KEY or (
-        unbounded and any(part.octets is None and part.column is not None for part in result)
-    ):
-        place = max(
-            range(len(result)),
-            key=lambda i: MAX_KEY**2 if result[i].octets is None else result[i].octets or 0,
-        )
+    while True:
+        places = [place for place, part in enumerate(result) if _is_digestible(part)]
+        endless = [place for place in places if unbounded and result[place].octets is None]
+        if not endless and (not places or sum(part.octets or 0 for part in result) <= MAX_KEY):
+            return result
+        place = endless[0] if endless else max(places, key=lambda place: result[place].octets or 0)
         part = result[place]
         if not part.known and not unbounded:
-            message = (
-                f"The index {index.name!r} may meet values longer than {MAX_KEY} bytes, which it refuses."
-            )
+            message = f"The index {index.name!r} may meet values longer than {MAX_KEY} bytes and refuse them."
             table.warn("index-long-key", message)
             return parts
-        if part.column is None:
-            return result
-        result[place] = replace(part, sql=_digest(part), whole=False, octets=32, known=True)
+        result[place] = replace(part, sql=_digest(part), whole=False, octets=_DIGEST_BYTES, known=True)
         effect = "unique by digest" if index.unique else "for equality only"
-        message = (
-            f"The index {index.name!r} holds a digest of {part.column.source.name!r} ({effect}): too long."
-        )
+        name = part.column.source.name if part.column is not None else ""
+        message = f"The index {index.name!r} holds a digest of {name!r} ({effect}): too long."
         table.warn("index-digest", message)
-    return result
+
+
+def _is_digestible(part: _Part) -> bool:
+    """Whether a digest can stand for the value, and would be shorter."""
+    return part.column is not None and part.column.type.base in _DIGESTED and part.octets != _DIGEST_BYTES
 
 
 def _digest(part: _Part) -> str:
@@ -252,8 +259,6 @@ def _digest(part: _Part) -> str:
         return f"sha256({part.sql})"
     if base in ("json", "jsonb"):
         return f"md5({part.sql}::text)"
-    if base not in _TEXT:
-        raise Untranslatable("its values are too long for an index")
     folded = column is not None and column.shared.folded
     return f"md5(lower({part.sql}::text))" if folded else f"md5({part.sql})"
 

@@ -30,6 +30,15 @@ def json_path(node: exp.Expr | None) -> list[str]:
     return names
 
 
+def is_root(node: exp.Expr | None) -> bool:
+    """Whether the path is `$`, the whole value."""
+    if isinstance(node, exp.Introducer):
+        node = node.args.get("expression")
+    if isinstance(node, exp.JSONPath):
+        return len(node.expressions) == 1
+    return isinstance(node, exp.Literal) and str(node.this) == "$"
+
+
 def json_extract(node: exp.Expr, scope: Scope) -> Term:
     only(node, "this", "expression")
     inner = emit(node.this, scope)

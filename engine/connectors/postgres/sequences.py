@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.connectors.base import Phase, Statement
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
-from engine.connectors.postgres.ddl import relation_exists
+from engine.connectors.postgres.ddl import owned_exists, relation_exists
 from engine.connectors.postgres.identifiers import literal, qualified, quote
 from engine.schema import Sequence
 
@@ -55,7 +55,8 @@ def after_table(table: MappedTable, column: MappedColumn) -> list[Statement]:
         return []
     owner = f"{qualified(table.schema, table.name)}.{quote(column.name)}"
     sql = f"ALTER SEQUENCE {qualified(table.schema, column.identity)} OWNED BY {owner}"
-    return [Statement(Phase.TABLE, table.name, f"{column.identity} owner", sql)]
+    exists = owned_exists(table.schema, table.name, column.identity)
+    return [Statement(Phase.TABLE, table.name, f"{column.identity} owner", sql, exists)]
 
 
 def after_rows(table: MappedTable, column: MappedColumn) -> list[Statement]:

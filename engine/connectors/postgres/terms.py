@@ -58,8 +58,9 @@ class Term:
     """A translated expression.
 
     constant: the value of a literal, as text. folded: text the source compares without case. padded: text it
-    compares without trailing blanks. utf8: its bytes on the source are UTF-8. type_name: of an enum.
-    exact: a number whose text is the same on both sides (integers, decimal columns).
+    compares without trailing blanks; collated: by an explicit COLLATE, which decides for both sides.
+    utf8: its bytes on the source are UTF-8. type_name: of an enum.
+    exact: a number whose text is the same on both sides (integers, decimal columns). always: never false.
     """
 
     sql: str
@@ -67,16 +68,18 @@ class Term:
     constant: str | None = None
     folded: bool = False
     padded: bool = False
+    collated: bool = False
     utf8: bool = True
     nullable: bool = True
     exact: bool = True
+    always: bool = False
     type_name: str = ""
     labels: tuple[str, ...] = ()
     base: str = ""
 
     def with_sql(self, sql: str) -> Term:
         """The same kind of value out of another expression."""
-        return replace(self, sql=sql, constant=None, base="")
+        return replace(self, sql=sql, constant=None, base="", always=False)
 
 
 @dataclass(slots=True)
