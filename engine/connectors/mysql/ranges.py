@@ -61,6 +61,11 @@ def condition(table: schema.Table, bounds: KeyRange | None) -> str:
     return " AND ".join(parts)
 
 
+def up_to(table: schema.Table, key: Sequence[str], values: Sequence[KeyValue]) -> str:
+    """Rows whose key is not behind `values`, which may be the first columns only."""
+    return _side([table.column(name) for name in key[: len(values)]], values, "<=", "<", "<=")
+
+
 def _side(
     columns: Sequence[schema.Column], values: Sequence[KeyValue], leading: str, inner: str, last: str
 ) -> str:

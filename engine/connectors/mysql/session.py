@@ -28,6 +28,7 @@ __all__ = [
     "explain_error",
     "is_mariadb",
     "kill_query",
+    "pinning",
     "server_info",
     "test",
 ]
@@ -156,6 +157,12 @@ def _pin(session: PyMySQLConnection[Any]) -> None:
             for wish in wishes:
                 with contextlib.suppress(pymysql.MySQLError):
                     cursor.execute(f"SET SESSION {wish}")
+
+
+def pinning(flavor: str) -> tuple[str, ...]:
+    """The statements that pin a session another driver opens."""
+    unlimited = "max_statement_time = 0" if flavor == "mariadb" else "max_execution_time = 0"
+    return ("SET NAMES utf8mb4", *_PINNED, f"SET SESSION {unlimited}")
 
 
 def is_mariadb(session: PyMySQLConnection[Any]) -> bool:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, Self
 
 from pymysql.connections import Connection as PyMySQLConnection
 
 from engine import schema
-from engine.config import Connection
+from engine.config import Connection, Policies
 from engine.connectors.base import Chunk, Note, SnapshotReader, TableRead
 from engine.connectors.mysql.catalog import read_database
+from engine.connectors.mysql.chunks import plan_chunks
+from engine.connectors.mysql.connectorx import ConnectorxReader
+from engine.connectors.mysql.picture import Picture, log_position
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
+
+ReaderKind = Literal["native", "connectorx"]
 
 
 class MysqlSource:
@@ -28,11 +34,60 @@ class MysqlSource:
     def catalog(self, database: str, only: Sequence[str] | None = None) -> schema.Database:
         return read_database(self._session, self.info, database, only)
 
-    def reader(
-        self, kind: Literal["native", "connectorx"], session: PyMySQLConnection[Any] | None = None
-    ) -> SnapshotReader:
-        """A reader of its own. `session`: one that is in its snapshot already; the reader then owns it."""
+    def plan_read(self, table: schema.Table, policies: Policies) -> tuple[TableRead, tuple[Note, ...]]:
+        from engine.connectors.mysql.types import plan_read
+
+        return plan_read(self._session, self.info, table, policies)
+
+    def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
+        return plan_chunks(self._session, read, target_bytes, minimum)
+
+    def position(self) -> str | None:
+        """Where the binary log ends now, None when it is off or hidden from this login."""
+        return log_position(self._session, self.info)
+
+    def reader(self, kind: ReaderKind, session: PyMySQLConnection[Any] | None = None) -> SnapshotReader:
+        """A reader of its own. `session`: one in its snapshot already, for our own reader, which then owns
+        it. Raises QUERY_FAILED when ConnectorX may not be used on this connection."""
+        if kind == "connectorx":
+            return ConnectorxReader(self.connection, self.database, self.info)
         return NativeReader(self.connection, self.database, session)
+
+    def picture(self, count: int) -> SourcePicture:
+        """One picture of the source for `count` of our own readers."""
+        return SourcePicture(self, count)
 
     def close(self) -> None:
         self._session._force_close()
+
+
+class SourcePicture:
+    """Readers that see the same rows, where the server allows it (`consistent`). `broken`: a reader had to be
+    replaced by one with a newer picture. ConnectorX readers have a picture of their own for every chunk."""
+
+    def __init__(self, source: MysqlSource, count: int) -> None:
+        self._source = source
+        self._picture = Picture(source.connection, source.database, source.info, count)
+
+    @property
+    def consistent(self) -> bool:
+        return self._picture.consistent
+
+    @property
+    def broken(self) -> bool:
+        return self._picture.broken
+
+    def reader(self, kind: ReaderKind) -> SnapshotReader:
+        session = self._picture.take() if kind == "native" else None
+        return self._source.reader(kind, session)
+
+    def close(self) -> None:
+        self._picture.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
