@@ -64,8 +64,8 @@ def plan_chunks(
     session: PyMySQLConnection[Any], read: TableRead, target_bytes: int, minimum: int
 ) -> tuple[Chunk, ...]:
     """Ranges of about `target_bytes` that together are the table, in key order; at least `minimum` when each
-    would hold SHARE_BYTES. One chunk for a table without a key, or whose key is no index. Raises QUERY_FAILED,
-    CONNECTION_LOST."""
+    would hold SHARE_BYTES. One chunk for a table without a key, or whose key is no index.
+    Raises QUERY_FAILED, CONNECTION_LOST."""
     table = read.table
     if not index_hint(table, read.key) or any(table.column(name).nullable for name in read.key):
         return (Chunk(0, None, table.estimated_rows, table.estimated_bytes),)
@@ -207,7 +207,7 @@ def _walked(probes: KeyProbes, low: Cut | None, high: Cut | None, step: int, exp
 def _numbered(read: TableRead, size: _Size, cuts: Sequence[Cut], rows: Sequence[int]) -> tuple[Chunk, ...]:
     edges: list[Cut | None] = [None, *cuts, None]
     chunks = []
-    for number, (lower, upper, count) in enumerate(zip(edges, edges[1:], rows, strict=True)):
+    for number, (lower, upper, count) in enumerate(zip(edges[:-1], edges[1:], rows, strict=True)):
         columns = read.key[: max(len(lower or ()), len(upper or ()))]
         bounds = KeyRange(columns, lower, upper) if columns else None
         chunks.append(Chunk(number, bounds, count, round(count * size.row_bytes)))
