@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -30,8 +31,8 @@ Task = Literal["run", "verify", "cleanup"]
 Message = dict[str, Any]
 
 TAIL_BYTES = 8_192
-# The store's keys and the API key are no business of a worker.
-_WITHHELD = ("DBSTREAMS_SECRET_KEY", "DBSTREAMS_SECRET_KEY_FILE", "DBSTREAMS_API_KEY")
+# Ours that are no business of a worker: the store's keys, the API key, the passwords of the command line.
+_WITHHELD = re.compile(r"DBSTREAMS_\w*(KEY|KEY_FILE|PASSWORD)")
 
 
 class Listener(Protocol):
@@ -160,7 +161,7 @@ Starter = Callable[..., Worker]
 
 
 def _environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    environment = {name: value for name, value in os.environ.items() if not _WITHHELD.fullmatch(name)}
     # The worker must import this very package, wherever it came from, and never one in its folder (-P).
     root = str(Path(__file__).resolve().parents[2])
     known = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]

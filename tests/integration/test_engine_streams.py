@@ -165,14 +165,19 @@ def test_what_a_worker_raises_becomes_the_stream_s_error(
     assert "correct horse" not in everything
 
 
-def test_secrets_are_not_in_the_worker_s_command_line_or_environment(engine: Engine, tmp_path: Path) -> None:
+def test_secrets_are_not_in_the_worker_s_command_line_or_environment(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """slug: worker-secrets"""
+    for name in ("DBSTREAMS_SECRET_KEY_FILE", "DBSTREAMS_API_KEY", "DBSTREAMS_SOURCE_PASSWORD"):
+        monkeypatch.setenv(name, f"withheld {name}")
     stream = engine.configs.start(config(engine, tmp_path, hang=True))["id"]
     pid = until(lambda: engine.streams.stats(stream)["nodes"][0]["pid"])
     for file in ("cmdline", "environ"):
         content = Path(f"/proc/{pid}/{file}").read_bytes()
         assert content
         assert PASSWORD.encode() not in content
+        assert b"withheld" not in content
     engine.streams.stop(stream, force=True)
 
 
