@@ -269,6 +269,10 @@ class Form(StrEnum):
     GEOMETRY = "geometry"  # SRID, then WKB
     VECTOR = "vector"  # IEEE 754 single, four bytes each
     DECODED = "decoded"  # text the source server itself cannot convert: raw bytes, decoded by us
+    # Texts that name one value but are not always the same for the same value: alike proves equality, unlike
+    # proves nothing.
+    FLOAT_TEXT = "float_text"
+    JSON_TEXT = "json_text"
 
 
 SERVER_FORMS = frozenset(Form) - {Form.FLOAT, Form.JSON, Form.GEOMETRY, Form.VECTOR, Form.DECODED}

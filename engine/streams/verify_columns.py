@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.config import Policies
 from engine.connectors.base import (
@@ -61,8 +61,10 @@ _PAIRS: dict[tuple[Kind, str], Form] = {
     (Kind.INET6, "inet"): Form.INET,
 }
 for _kind in (Kind.FLOAT32, Kind.FLOAT64):
-    for _base in ("float4", "float8", "numeric"):
+    for _base in ("float4", "float8", "numeric", "text", "varchar"):
         _PAIRS[_kind, _base] = Form.FLOAT
+
+_LIKELY = {Form.FLOAT: Form.FLOAT_TEXT, Form.JSON: Form.JSON_TEXT}
 
 # Character sets whose conversion to UTF-8 by the server loses nothing it was given. The others hold byte
 # sequences (NEC and IBM extensions, private use) the server turns into '?'.
@@ -88,11 +90,27 @@ class Layout:
 
     columns: tuple[DigestColumn, ...]
     key: tuple[DigestColumn, ...]
+    inline_text: int = 0  # DigestColumn.inline of a text without bound
 
     @property
     def streamed(self) -> tuple[DigestColumn, ...]:
         """Those the servers cannot print alike: read from both sides and digested here."""
         return tuple(column for column in self.columns if column.form not in SERVER_FORMS)
+
+    @property
+    def likely(self) -> Layout | None:
+        """The same columns by texts both servers usually print alike, where that spares reading the rows."""
+        if not self.streamed or not all(column.form in _LIKELY for column in self.streamed):
+            return None
+        if any(column in self.key for column in self.streamed):
+            return None
+        columns = tuple(
+            replace(column, form=_LIKELY[column.form], inline=self.inline_text)
+            if column.form in _LIKELY
+            else column
+            for column in self.columns
+        )
+        return replace(self, columns=columns)
 
     @property
     def ranged(self) -> DigestColumn | None:
@@ -123,7 +141,8 @@ def layout(read: TableRead, target: TargetTable, policies: Policies, *, utf8: bo
         limit = max(inline, _KEY) if name in names else inline
         columns.append(DigestColumn(column, counterparts[name], form, _inline(column, form, limit, utf8)))
     by_name = {column.read.source.name: column for column in columns}
-    return Layout(tuple(columns), tuple(by_name[name] for name in names))
+    key = tuple(by_name[name] for name in names)
+    return Layout(tuple(columns), key, inline if utf8 else 0)
 
 
 def row_key(read: TableRead) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from engine.streams.verify_columns import codec
 Encoder = Callable[[Any], bytes]
 
 NULL = b"~"
+_DIGITS = 4_000  # of an integer; Python refuses to print those of more than 4,300
 _SRID_FLAG = 0x20000000  # of EWKB (PostGIS manual, "ST_AsEWKB")
 
 
@@ -36,48 +37,37 @@ def float_bits_without_sign_of_zero(value: float) -> bytes:
 
 def json_value(text: str | bytes) -> bytes:
     """Keys sorted, the last of duplicates kept, numbers by value: what jsonb keeps of a document."""
-    if isinstance(text, bytes):
-        text = text.decode()
-    parsed = json.loads(text, parse_float=Decimal, parse_int=Decimal, parse_constant=_no_constant)
-    parts: list[str] = []
-    _write(parsed, parts)
-    return "".join(parts).encode("utf-8", "surrogatepass")
+    value = json.loads(text, parse_float=_number, parse_int=_integer, parse_constant=_no_constant)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_marked).encode()
 
 
 def _no_constant(text: str) -> Any:
     raise ValueError(f"{text} is not JSON")
 
 
-def _write(value: Any, parts: list[str]) -> None:
-    if isinstance(value, dict):
-        parts.append("{")
-        for key in sorted(value):
-            parts.append(json.dumps(key))
-            parts.append(":")
-            _write(value[key], parts)
-            parts.append(",")
-        parts.append("}")
-    elif isinstance(value, list):
-        parts.append("[")
-        for item in value:
-            _write(item, parts)
-            parts.append(",")
-        parts.append("]")
-    elif isinstance(value, Decimal):
-        parts.append(_number(value))
-    else:
-        parts.append(json.dumps(value))
+def _integer(text: str) -> int | Decimal:
+    return int(text) if len(text) < _DIGITS else _number(text)
 
 
-def _number(value: Decimal) -> str:
-    """Sign, digits without trailing zeros, exponent. Zero has no sign, as in jsonb's numeric."""
+def _number(text: str) -> int | Decimal:
+    """Integers as such, however they are written. Zero has no sign, as in jsonb's numeric."""
+    value = Decimal(text)
+    if not value:
+        return 0
     sign, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
-    text = "".join(map(str, digits)).lstrip("0")
-    if not text:
-        return "0"
-    kept = text.rstrip("0")
-    return f"{'-' if sign else ''}{kept}e{exponent + len(text) - len(kept)}"
+    kept = len(digits)
+    while digits[kept - 1] == 0:
+        kept -= 1
+    exponent += len(digits) - kept
+    if exponent >= 0 and value.adjusted() < _DIGITS - 2:
+        return int(value)
+    return Decimal((sign, digits[:kept], exponent))
+
+
+def _marked(value: Decimal) -> dict[str, str]:
+    """A key no document of either server can have: a lone surrogate."""
+    return {"\ud800": str(value)}
 
 
 # ---------------------------------------------------------------- geometry and vectors

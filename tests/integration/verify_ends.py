@@ -70,7 +70,7 @@ class Ends:
     def on_target(self, *statements: str) -> None:
         with self.target.connect(self.target_database) as connection:
             connection.execute(f"SET search_path = {SCHEMA}, pg_catalog")
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'")
             for statement in statements:
                 connection.execute(statement.encode())
 

@@ -6,7 +6,8 @@ Traps that shape the SQL:
 - CONCAT of more than max_allowed_packet gives NULL with a warning: long values go in as their hash.
 - A sum in BIGINT or DOUBLE would overflow or round: CAST AS UNSIGNED makes SUM a DECIMAL.
 - `s + 0` of a SET goes through a double: CAST AS UNSIGNED does not.
-- FLOAT prints six digits: CAST AS DOUBLE prints all of them.
+- FLOAT prints six digits: CAST AS DOUBLE prints all of them. Where MySQL makes it a text within SQL, it cuts
+  at 22 characters; in a result set it does not.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from engine.types import Kind, LogicalType
 _TEXTUAL = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
 _STORED = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.JSON_TEXT})
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+_CUT = 22  # characters to which MySQL cuts a DOUBLE made into text: one that long may not name its value
 _FETCH = 2_000
 
 
@@ -90,6 +92,9 @@ class MysqlDigestSql:
         source = column.read.source
         name, logical = quote(source.name), source.type
         match column.form:
+            case Form.FLOAT_TEXT:
+                text = f"CAST(CAST({name} AS DOUBLE) AS CHAR)"
+                return f"IF(LENGTH({text}) < {_CUT}, {text}, CONCAT({text}, '?'))"
             case Form.INTEGER:
                 return name if _prints_plainly(logical) else f"CAST({name} AS UNSIGNED)"
             case Form.DECIMAL:
@@ -138,8 +143,6 @@ class MysqlDigestSql:
             return _utf8(self._temporal(column, name))
         if kind is Kind.DECIMAL:
             return _utf8(f"CAST({_decimal(name, source.type)} AS CHAR)")
-        if kind in (Kind.FLOAT32, Kind.FLOAT64):
-            return _utf8(f"CAST(CAST({name} AS DOUBLE) AS CHAR)")
         if kind not in _TEXTUAL and not _prints_plainly(source.type):
             number = kind in (Kind.BIT, Kind.YEAR) or source.type.zerofill
             return _utf8(f"CAST({name} AS {'UNSIGNED' if number else 'CHAR'})")

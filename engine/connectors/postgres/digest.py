@@ -73,10 +73,13 @@ class PostgresDigestSql:
     def _canonical(self, column: DigestColumn) -> str:
         name, base = quote(column.target.name), column.target.base
         match column.form:
+            case Form.FLOAT_TEXT:
+                return f"replace(replace({name}::float8::text, 'e+', 'e'), 'e-0', 'e-')"
             case Form.INTEGER:
                 if base == "bool":
                     return f"{name}::int::text"
-                return f"trim_scale({name})::text" if base == "numeric" else f"{name}::text"
+                scaled = base == "numeric" and not column.target.type.endswith(",0)")
+                return f"trim_scale({name})::text" if scaled else f"{name}::text"
             case Form.DECIMAL_TRIMMED:
                 return f"trim_scale({name}::numeric)::text"
             case Form.MOMENT if base == "timestamptz":
@@ -147,7 +150,7 @@ class PostgresDigestSession:
         row = self._session.execute(
             "SELECT 1 FROM pg_index i"
             " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
-            " WHERE i.indrelid = %s::regclass AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL"
+            " WHERE i.indrelid = to_regclass(%s) AND a.attname = %s AND i.indisvalid AND i.indpred IS NULL"
             " LIMIT 1",
             (qualified(table.schema, table.name), column),
         ).fetchone()
