@@ -24,7 +24,7 @@ _TEXTS = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT})
 _BYTES = frozenset({Kind.BINARY, Kind.VARBINARY, Kind.BLOB})
 _NUMBERS = frozenset({"int2", "int4", "int8", "numeric", "bool"})
 RANGED = frozenset({"int2", "int4", "int8", "numeric"})
-_WORDS = frozenset({"text", "varchar", "bpchar", "citext", "enum"})
+_WORDS = frozenset({"text", "varchar", "bpchar", "citext", "enum", "name", "xml"})
 
 _INLINE = 1024  # bytes of a text that goes into the row's text unhashed
 _INLINE_WIDE = 64  # the same in a table of many columns: a row's text must stay below max_allowed_packet
@@ -57,6 +57,8 @@ _PAIRS: dict[tuple[Kind, str], Form] = {
     (Kind.VECTOR, "vector"): Form.VECTOR,
     (Kind.UUID, "uuid"): Form.UUID,
     (Kind.UUID, "bytea"): Form.UUID,
+    (Kind.BINARY, "uuid"): Form.UUID,
+    (Kind.VARBINARY, "uuid"): Form.UUID,
     (Kind.INET4, "inet"): Form.INET,
     (Kind.INET6, "inet"): Form.INET,
 }

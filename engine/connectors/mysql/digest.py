@@ -24,7 +24,7 @@ from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.identifiers import qualified, quote
 from engine.connectors.mysql.session import connect, is_mariadb, kill_query
 from engine.schema import Table
-from engine.types import Kind, LogicalType
+from engine.types import Image, Kind, LogicalType
 
 _TEXTUAL = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
 _STORED = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.JSON_TEXT})
@@ -110,13 +110,17 @@ class MysqlDigestSql:
                 text = f"CAST({name} AS CHAR)"
                 return _trimmed(text) if logical.fraction else text
             case Form.BYTES:
-                value = _utf8(name) if logical.kind in _TEXTUAL else name
+                value = name
+                if logical.kind in _TEXTUAL:
+                    stored = column.read.image is Image.BYTES  # as opposed to its UTF-8
+                    value = f"CAST({name} AS BINARY)" if stored else _utf8(name)
                 return self._or_hash(column, value, value, f"LOWER(HEX({value}))")
             case Form.LABELS:
                 mask = f"CAST({name} AS UNSIGNED)"
                 return f"CONCAT(BIT_COUNT({mask}), ',', {self._sized(column, self._text(column, name))})"
             case Form.UUID:
-                return f"LOWER(REPLACE(CAST({name} AS CHAR), '-', ''))"
+                binary = logical.kind in (Kind.BINARY, Kind.VARBINARY)
+                return f"LOWER(HEX({name}))" if binary else f"LOWER(REPLACE(CAST({name} AS CHAR), '-', ''))"
             case Form.INET:
                 width, family = (4, "02200004") if logical.kind is Kind.INET4 else (16, "03800010")
                 return f"CONCAT('{family}', LOWER(HEX(CAST({name} AS BINARY({width})))))"
