@@ -13,7 +13,7 @@ from benchmarks.endpoints import PostgresEndpoint
 from engine.config import Policies
 from engine.connectors.base import Phase
 from engine.connectors.postgres.mapping import MapOptions, map_database
-from engine.schema import Column, Database, ForeignKey, Index, IndexMethod, IndexPart, Table
+from engine.schema import Check, Column, Database, ForeignKey, Generated, Index, IndexMethod, IndexPart, Table
 from engine.types import Kind, LogicalType
 from tests.integration.structure_runs import Session, after_data, before_data, carry_out
 
@@ -208,7 +208,23 @@ def test_keys_without_case(session: Session, policy: str) -> None:
     text = Column("k", TEXT, "", False, collation=collation)
     long = Column("v", LogicalType(Kind.TEXT), "", collation=collation)
     parent = Table(
-        "d", "p", (text, long), primary_key=key("k"), indexes=(Index("v", (IndexPart("v", prefix=4),), True),)
+        "d",
+        "p",
+        (
+            text,
+            long,
+            Column("g", TEXT, "", generated=Generated("concat(`k`, '!')", True), collation=collation),
+        ),
+        primary_key=key("k"),
+        indexes=(
+            Index("v", (IndexPart("v", prefix=4),), True),
+            Index("g", (IndexPart("g"),)),
+            Index("f", (IndexPart("v"), IndexPart("k")), method=IndexMethod.FULLTEXT),
+        ),
+        checks=(
+            Check("c1", "`k` like 'a%' or `k` in ('X', 'y')"),
+            Check("c2", "substring_index(`k`, 'z', 1) <> ''"),
+        ),
     )
     child = Table("d", "c", (text,), foreign_keys=(ForeignKey("f", ("k",), "d", "p", ("k",)),))
     options = MapOptions(
@@ -226,4 +242,4 @@ def test_keys_without_case(session: Session, policy: str) -> None:
     session.execute(b"SET search_path = public")
     assert one(session, "SELECT v FROM s.p WHERE k = 'aBc'") == "long one"
     with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.StringDataRightTruncation)):
-        session.execute(b"INSERT INTO s.p VALUES (%s, NULL)", ("y" * 51,))
+        session.execute(b"INSERT INTO s.p VALUES (%s, NULL)", ("a" * 51,))

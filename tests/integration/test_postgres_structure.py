@@ -101,7 +101,7 @@ NOTED = {
     "zerofill", "zero-date-default", "identity-as-default", "on-update-trigger", "system-column-name",
     "long-name", "foreign-key-skipped", "foreign-key-case", "check-not-translated",
     "check-implied", "check-remark",
-    "index-fulltext", "index-long-key", "unique-case", "primary-key-as-index",
+    "index-name", "index-fulltext", "index-long-key", "unique-case", "primary-key-as-index",
     "auto-increment-per-prefix",
     "partitions-flattened", "index-skipped", "no-primary-key", "view-not-copied", "routine-not-copied",
     "trigger-not-copied", "event-not-copied", "uuid-default", "index-invisible",

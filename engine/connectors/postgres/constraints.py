@@ -66,7 +66,7 @@ def _add_check(table: MappedTable, check: Check) -> None:
     if translation.term.always:
         table.inform("check-implied", f"The check {check.name!r} always holds by the type of its column.")
         return
-    name = table.constraints.take(check.name, f"check {check.name}")
+    name = _name(table, check.name, "check")
     sql = (
         f"ALTER TABLE {qualified(table.schema, table.name)} ADD CONSTRAINT {quote(name)}"
         f" CHECK ({condition}) NOT VALID"
@@ -76,6 +76,13 @@ def _add_check(table: MappedTable, check: Check) -> None:
     table.statements.append(_validate(table, name))
     for remark in translation.remarks:
         table.inform("check-remark", f"The check {check.name!r}: {remark}.")
+
+
+def _name(table: MappedTable, wanted: str, noun: str) -> str:
+    name = table.constraints.take(wanted, f"{noun} {wanted}")
+    if name != wanted:
+        table.inform("constraint-name", f"The {noun} {wanted!r} is called {name!r} on the target.")
+    return name
 
 
 def _validate(table: MappedTable, name: str) -> Statement:
@@ -109,10 +116,10 @@ def _add_foreign_key(table: MappedTable, database: MappedDatabase, key: ForeignK
     _check_unique(database, parent, theirs)
     for child, other in zip(mine, theirs, strict=True):
         if not joinable(child, other):
-            raise Untranslatable(f"{child.type.name} cannot refer to {other.type.name}")
+            raise Untranslatable(f"{child.type.sql} cannot refer to {other.type.sql}")
     if not {key.on_update, key.on_delete} <= _RULES:
         raise Untranslatable(f"its rules are unknown ({key.on_update}, {key.on_delete})")
-    name = table.constraints.take(key.name, f"foreign key {key.name}")
+    name = _name(table, key.name, "foreign key")
     sql = (
         f"ALTER TABLE {qualified(table.schema, table.name)} ADD CONSTRAINT {quote(name)} FOREIGN KEY"
         f" ({quoted_list(column.name for column in mine)}) REFERENCES {qualified(parent.schema, parent.name)}"

@@ -50,7 +50,7 @@ def decide_default(table: MappedTable, column: MappedColumn, database: MappedDat
             column.default = _constant(given.literal if given.literal is not None else "", column)
     except _Zero:
         if policies.zero_date == "sentinel":
-            column.default = f"'-infinity'::{column.type.name}"
+            column.default = f"'-infinity'::{column.type.sql}"
         message = f"The default {shown!r} is not a date; " + (
             "it becomes -infinity." if column.default else "the column has no default here."
         )
@@ -68,7 +68,7 @@ def _constant(value: str | bytes, column: MappedColumn) -> str:
     base = column.type.base
     writer = _CONSTANTS.get(base)
     if writer is None:
-        raise Untranslatable(f"a constant of type {column.type.name} cannot be written")
+        raise Untranslatable(f"a constant of type {column.type.sql} cannot be written")
     return writer(value, column)
 
 
@@ -85,7 +85,7 @@ def _number(value: str | bytes, column: MappedColumn) -> str:
     shown = _as_text(value).strip()
     if not _NUMBER.fullmatch(shown):
         raise Untranslatable("it is not a number")
-    return str(int(shown)) if shown.isdigit() else f"'{shown}'::{column.type.name}"
+    return str(int(shown)) if shown.isdigit() else f"'{shown}'::{column.type.sql}"
 
 
 def _bool(value: str | bytes, column: MappedColumn) -> str:
@@ -113,7 +113,7 @@ def _bits(value: str | bytes, column: MappedColumn) -> str:
 def _text(value: str | bytes, column: MappedColumn) -> str:
     if column.source.type.kind is Kind.TIME:
         raise Untranslatable("it is not text")
-    return f"{text_literal(_as_text(value))}::{column.type.name}"
+    return f"{text_literal(_as_text(value))}::{column.type.sql}"
 
 
 def _bytes(value: str | bytes, column: MappedColumn) -> str:
@@ -132,7 +132,7 @@ def _enum(value: str | bytes, column: MappedColumn) -> str:
     label = _as_text(value)
     if label not in column.type.labels:
         raise Untranslatable("it is not a label of the enum")
-    return f"{text_literal(label)}::{column.type.name}"
+    return f"{text_literal(label)}::{column.type.sql}"
 
 
 def _array(value: str | bytes, column: MappedColumn) -> str:
@@ -156,7 +156,7 @@ def _moment(value: str | bytes, column: MappedColumn) -> str:
     except ValueError:
         raise Untranslatable("it is not a date of the calendar") from None
     zone = "+00:00" if column.type.base == "timestamptz" else ""
-    return f"'{parsed.isoformat(' ')}{zone}'::{column.type.name}"
+    return f"'{parsed.isoformat(' ')}{zone}'::{column.type.sql}"
 
 
 def _time(value: str | bytes, column: MappedColumn) -> str:
@@ -165,7 +165,7 @@ def _time(value: str | bytes, column: MappedColumn) -> str:
         raise Untranslatable("it is not a time")
     if column.type.base == "time" and (shown.startswith("-") or int(shown.partition(":")[0]) > 23):
         raise Untranslatable("it is not a time of day")
-    return f"'{shown}'::{column.type.name}"
+    return f"'{shown}'::{column.type.sql}"
 
 
 def _json(value: str | bytes, column: MappedColumn) -> str:
@@ -176,7 +176,7 @@ def _json(value: str | bytes, column: MappedColumn) -> str:
         raise Untranslatable("it is not JSON") from None
     if column.type.base == "jsonb" and re.search(r"\\u(?:0000|[dD][89a-fA-F])", shown):
         raise Untranslatable("jsonb cannot hold one of its characters")
-    return f"{text_literal(shown)}::{column.type.name}"
+    return f"{text_literal(shown)}::{column.type.sql}"
 
 
 def _uuid_of(value: str | bytes) -> UUID:
@@ -246,7 +246,7 @@ def _now(sql: str, column: MappedColumn, policies: Policies) -> str | None:
 
 def _typed_now(sql: str, column: MappedColumn, bases: tuple[str, ...]) -> str:
     if column.type.base not in bases:
-        raise Untranslatable(f"a column of type {column.type.name} would not hold it alike")
+        raise Untranslatable(f"a column of type {column.type.sql} would not hold it alike")
     return sql
 
 
@@ -263,14 +263,14 @@ def _random(sql: str, table: MappedTable, column: MappedColumn) -> str | None:
         return made
     if found[1] is None and base in ("varchar", "text"):
         return f"{made}::text"
-    raise Untranslatable(f"a column of type {column.type.name} would not hold it alike")
+    raise Untranslatable(f"a column of type {column.type.sql} would not hold it alike")
 
 
 def _empty_json(sql: str, column: MappedColumn) -> str | None:
     found = _EMPTY_JSON.fullmatch(sql)
     if found is None or column.type.base not in ("json", "jsonb"):
         return None
-    return f"'{'[]' if found[1].lower() == 'array' else '{}'}'::{column.type.name}"
+    return f"'{'[]' if found[1].lower() == 'array' else '{}'}'::{column.type.sql}"
 
 
 def _next(sql: str, database: MappedDatabase, table: MappedTable, column: MappedColumn) -> str | None:

@@ -52,14 +52,19 @@ def column_term(column: MappedColumn, table_collation: str | None) -> Term:
     collation = source.collation or table_collation or ""
     charset = source.charset or "utf8mb4"
     sql = quote(column.name)
+    if base == "citext":
+        sql = f"{sql}::text"
+    elif column.type.collation:
+        # Searching in text needs a deterministic collation.
+        sql = f'({sql} COLLATE "pg_catalog"."default")'
     return Term(
-        f"{sql}::text" if base == "citext" else sql,
+        sql,
         meaning,
         folded=not collation.endswith(("_bin", "_cs", "binary")),
         padded=is_padded(collation),
         utf8=charset.startswith("utf8") or charset == "ascii",
         nullable=column.nullable,
-        type_name=column.type.name if base == "enum" else "",
+        type_name=column.type.sql if base == "enum" else "",
         labels=column.type.labels,
         base=base,
     )
@@ -117,7 +122,7 @@ def assigned(term: Term, column: MappedColumn) -> str:
     """The expression as a value for the column, where storing it converts as the source does."""
     base, meaning = column.type.base, term.meaning
     if meaning is Meaning.NULL:
-        return f"NULL::{column.type.name}"
+        return f"NULL::{column.type.sql}"
     if base == "bool":
         return boolean(term)
     if base in ("int2", "int4", "int8", "numeric") and meaning in (
@@ -125,11 +130,11 @@ def assigned(term: Term, column: MappedColumn) -> str:
         Meaning.DECIMAL,
         Meaning.BOOL,
     ):
-        return f"({number(term).sql})::{column.type.name}"
+        return f"({number(term).sql})::{column.type.sql}"
     if base in ("float4", "float8") and meaning in NUMBERS | {Meaning.BOOL}:
-        return f"({number(term).sql})::{column.type.name}"
-    if base in ("varchar", "text") and column.source.type.kind in TEXTS:
-        return text(term).sql
+        return f"({number(term).sql})::{column.type.sql}"
+    if base in ("varchar", "text", "citext") and column.source.type.kind in TEXTS:
+        return f"({text(term).sql})::{column.type.sql}" if base == "citext" else text(term).sql
     same = {
         "date": (Meaning.DATE,),
         "timestamp": (Meaning.DATETIME, Meaning.DATE),
@@ -140,4 +145,4 @@ def assigned(term: Term, column: MappedColumn) -> str:
     }
     if meaning in same.get(base, ()) and (base != "bytea" or column.source.type.kind is not Kind.BINARY):
         return term.sql
-    raise Untranslatable(f"it gives a {meaning.value} value for a column of type {column.type.name}")
+    raise Untranslatable(f"it gives a {meaning.value} value for a column of type {column.type.sql}")

@@ -13,7 +13,7 @@ from engine.connectors.postgres.expressions import parse, translate
 from engine.connectors.postgres.generated import scope_of
 from engine.connectors.postgres.identifiers import qualified, quote
 from engine.connectors.postgres.jsonpaths import is_root
-from engine.connectors.postgres.keys import is_case_insensitive
+from engine.connectors.postgres.keys import TEXTS, is_case_insensitive
 from engine.connectors.postgres.terms import Meaning, Purpose, Untranslatable, emit
 from engine.schema import Index, IndexMethod, IndexPart
 from engine.types import Kind
@@ -87,6 +87,8 @@ def add_indexes(table: MappedTable, database: MappedDatabase) -> None:
             table.inform("index-invisible-unique", message)
         wanted = f"{table.name}_{index.name}"
         name = database.names.relations.take(wanted, f"{table.source.name}.{index.name}")
+        if name != wanted:
+            table.inform("index-name", f"The index {index.name!r} is called {name!r} on the target.")
         _create(table, index, name, method, parts)
 
 
@@ -209,10 +211,10 @@ def _prefixed(column: MappedColumn, sql: str, prefix: int) -> str:
     if base in ("varchar", "text", "json"):
         return f"left({sql}, {prefix})"
     if base == "citext":
-        return f"((left({sql}::text, {prefix}))::{column.type.name})"
-    if base == "bytea":
+        return f"((left({sql}::text, {prefix}))::{column.type.sql})"
+    if base == "bytea" and column.source.type.kind not in TEXTS:
         return f"substring({sql}, 1, {prefix})"
-    raise Untranslatable(f"a prefix of type {column.type.name} has no counterpart")
+    raise Untranslatable(f"a prefix of type {column.type.sql} has no counterpart")
 
 
 def _octets(column: MappedColumn) -> tuple[int | None, bool]:

@@ -202,11 +202,12 @@ def _all_boolean(columns: Mapping[Ref, Column], facts: Mapping[str, Facts]) -> b
 
 
 def _needs_bytes(policies: Policies, facts: Mapping[str, Facts], ref: Ref, column: Column) -> bool:
-    """Text the scan found undecodable, where the policy asks for bytes."""
-    if column.type.kind not in TEXTS or policies.invalid_text != "bytea":
-        return False
+    """Text with values the scan found to be no text on PostgreSQL, where the policy asks for bytes."""
     known = column_facts(facts, ref)
-    return known is not None and bool(known.lossy_text)
+    if known is None or column.type.kind not in TEXTS:
+        return False
+    lossy = policies.invalid_text == "bytea" and bool(known.lossy_text)
+    return lossy or (policies.nul_byte == "bytea" and bool(getattr(known, "nul_bytes", known.lossy_text)))
 
 
 def _compared(tables: Sequence[Table], names: Names) -> set[Ref]:

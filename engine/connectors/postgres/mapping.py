@@ -24,6 +24,7 @@ __all__ = ["MapOptions", "map_database"]
 
 # The nondeterministic collations of the policy `icu`: without accents, and with them.
 _COLLATIONS = (("dbstreams_ai_ci", "und-u-ks-level1"), ("dbstreams_as_ci", "und-u-ks-level2"))
+MIN_VERSION = 140000  # split_part from the end; older releases are out of support
 _MOMENTS = frozenset({Kind.DATE, Kind.DATETIME, Kind.TIMESTAMP})
 
 
@@ -43,6 +44,9 @@ def map_database(source: Database, options: MapOptions) -> TargetDatabase:
     _map_tables(database)
     database.notes.extend(names.notes)
     database.notes.extend(Note(Severity.INFO, "catalog", text) for text in source.notes)
+    if options.server_version < MIN_VERSION:
+        message = f"The target is too old: PostgreSQL {MIN_VERSION // 10000} or newer is needed."
+        database.notes.append(Note(Severity.REFUSED, "target-too-old", message))
     inventory.note_database(database)
     if options.structure.tables:
         _create(database)
@@ -158,9 +162,9 @@ def _create(database: MappedDatabase) -> None:
     """Namespace, types and tables."""
     database.statements.append(ddl.create_schema(database.schema))
     database.statements.extend(sequences.create_sequences(database))
-    used = {column.type.sql for table in database.tables.values() for column in table.columns.values()}
+    used = {column.type.collation for table in database.tables.values() for column in table.columns.values()}
     for name, locale in _COLLATIONS:
-        if any(sql.endswith(f" COLLATE {qualified(database.schema, name)}") for sql in used):
+        if qualified(database.schema, name) in used:
             database.statements.append(ddl.create_collation(database.schema, name, locale))
     users: dict[str, set[str]] = {}
     for table in database.tables.values():
@@ -191,7 +195,7 @@ def _create_table(database: MappedDatabase, table: MappedTable, users: dict[str,
 
 
 def _definition(table: MappedTable, column: MappedColumn) -> str:
-    parts = [f"{quote(column.name)} {column.type.sql}{sequences.identity_clause(table, column)}"]
+    parts = [f"{quote(column.name)} {column.type.declared}{sequences.identity_clause(table, column)}"]
     if column.generated is not None:
         parts.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
     elif column.default is not None:
@@ -235,7 +239,7 @@ def _finish(table: MappedTable) -> TargetTable:
         TargetColumn(
             source=column.source.name,
             name=column.name,
-            type=column.type.sql,
+            type=column.type.declared,
             base=column.type.base,
             nullable=column.nullable,
             loaded=column.generated is None,

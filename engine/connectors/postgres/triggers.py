@@ -52,7 +52,7 @@ def _compared(column: MappedColumn) -> tuple[str, str] | None:
         cast = "::text"
     elif column.type.base == "geometry":
         cast = "::bytea"
-    elif " COLLATE " in column.type.sql:
+    elif column.type.collation:
         cast = ' COLLATE "C"'
     return f"OLD.{name}{cast}", f"NEW.{name}{cast}"
 

@@ -43,7 +43,8 @@ class Remark:
 class ColumnType:
     """A rendered target type.
 
-    sql: as written in DDL. base: the catalog name the encoder goes by. conversion: one line for people.
+    sql: the type, as in a cast; collation: what follows it in DDL, quoted. base: the catalog name the encoder
+    goes by. conversion: one line for people.
     labels: of an enum, or of a set that became an array. enum: labels of a type that has to be created.
     check: SQL before and after the quoted column name, of a CHECK that belongs to the type itself.
     width: bytes a value takes inline (fixed types), or at most (others), None when unbounded.
@@ -52,6 +53,7 @@ class ColumnType:
     sql: str
     base: str
     conversion: str = ""
+    collation: str = ""
     labels: tuple[str, ...] = ()
     enum: tuple[str, ...] | None = None
     enum_name: str = ""
@@ -61,9 +63,9 @@ class ColumnType:
     remarks: tuple[Remark, ...] = ()
 
     @property
-    def name(self) -> str:
-        """The type without collation, for casts."""
-        return self.sql.partition(" COLLATE ")[0]
+    def declared(self) -> str:
+        """The type as a column definition has it."""
+        return f"{self.sql} COLLATE {self.collation}" if self.collation else self.sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,8 @@ def _year(column: Column, context: TypeContext) -> ColumnType:
 def _text(column: Column, context: TypeContext) -> ColumnType:
     kind = column.type
     if context.shared.as_bytes:
-        message = "The text does not decode; it is kept as bytes."
-        remark = Remark(Severity.WARNING, "invalid-text-bytea", message, "invalidText")
+        message = "Some of the text cannot be text on PostgreSQL; the column is kept as bytes."
+        remark = Remark(Severity.WARNING, "text-as-bytea", message, "invalidText")
         return ColumnType("bytea", "bytea", "the stored bytes", remarks=(remark,))
     if context.shared.folded:
         return _folded(column, context)
@@ -215,7 +217,7 @@ def _folded(column: Column, context: TypeContext) -> ColumnType:
     base = "text" if sql == "text" else "varchar"
     accents = context.shared.accents
     conversion = f"compares without case{'' if accents else ' and accents'}; LIKE needs PostgreSQL 18"
-    return ColumnType(f"{sql} COLLATE {context.collations[accents]}", base, conversion)
+    return ColumnType(sql, base, conversion, context.collations[accents])
 
 
 def _bytes(column: Column, context: TypeContext) -> ColumnType:
@@ -244,7 +246,13 @@ def _enum(column: Column, context: TypeContext) -> ColumnType:
     if context.policies.enum == "native" and not long:
         schema, name = context.enum_name
         return ColumnType(
-            qualified(schema, name), "enum", "", labels, labels, name, fixed=4, remarks=tuple(remarks)
+            qualified(schema, name),
+            "enum",
+            labels=labels,
+            enum=labels,
+            enum_name=name,
+            fixed=4,
+            remarks=tuple(remarks),
         )
     if long:
         message = (
@@ -253,16 +261,16 @@ def _enum(column: Column, context: TypeContext) -> ColumnType:
         remarks.append(Remark(Severity.WARNING, "enum-long-label", message))
     check = ("", f" = ANY ({text_array(labels)})")
     conversion = "text; sorts by text, not by the order of the labels"
-    return ColumnType("text", "text", conversion, labels, check=check, remarks=tuple(remarks))
+    return ColumnType("text", "text", conversion, labels=labels, check=check, remarks=tuple(remarks))
 
 
 def _set(column: Column, context: TypeContext) -> ColumnType:
     labels = column.type.labels
     if context.policies.set == "text":
-        return ColumnType("text", "text", "the labels joined by commas", labels)
+        return ColumnType("text", "text", "the labels joined by commas", labels=labels)
     check = ("", f" <@ {text_array(labels)}")
     return ColumnType(
-        "text[]", "_text", "an array of labels in the order of the definition", labels, check=check
+        "text[]", "_text", "an array of labels in the order of the definition", labels=labels, check=check
     )
 
 
