@@ -165,6 +165,8 @@ def _endpoint(services: Services, operation: Operation) -> Callable[[Request], A
             return _finish(operation, await operation.handler(call))
         return await _once(services, operation, call, token, raw or b"")
 
+    # With real types in place of their names the framework sees that nothing needs to be wrapped.
+    endpoint.__annotations__ = {"request": Request, "return": Response}
     return endpoint
 
 

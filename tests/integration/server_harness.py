@@ -21,6 +21,7 @@ from openapi_schema_validator import OAS30ReadValidator
 from engine.api import Engine
 from server.app import BASE, ApiApplication, create_app
 from server.openapi import build_document
+from server.operations import Operation
 from server.protocol import server_config
 from server.routes import all_operations
 from server.serve import ApiServer
@@ -29,10 +30,21 @@ KEY = "test-key-0123456789abcdef"
 ROOT = Path(__file__).resolve().parents[2]
 
 
+OPERATIONS = all_operations()
+
+
+def concrete(operation: Operation) -> str:
+    return operation.path.replace("{id}", "conn_x").replace("{db}", "d").replace("{runId}", "run_x")
+
+
+def named(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
 @cache
 def document() -> dict[str, Any]:
     """The document as a client reads it."""
-    parsed: dict[str, Any] = json.loads(json.dumps(build_document(all_operations())))
+    parsed: dict[str, Any] = json.loads(json.dumps(build_document(OPERATIONS)))
     return parsed
 
 
