@@ -203,8 +203,8 @@ cdef class RowDecoder:
             column.low = plan.low
             column.high = plan.high
             column.invalid = ("refuse", "null", "sentinel").index(spec.invalid)
-            column.length_a = plan.lengths[0] if plan.lengths else -1
-            column.length_b = plan.lengths[-1] if plan.lengths else -1
+            column.length_a = min(plan.lengths, default=-1)
+            column.length_b = max(plan.lengths, default=-1)
         self.batch_rows = batch_rows
         self.batch_bytes = min(batch_bytes, OFFSETS32_LIMIT)
         self.deprecate_eof = deprecate_eof

@@ -180,7 +180,8 @@ def _cuts(
         else:
             held += span.rows
         seen += span.rows
-    return cuts, [*rows, held]
+    scale = size.rows / total  # estimates of small ranges are often too high by a factor common to them
+    return cuts, [round(count * scale) for count in (*rows, held)]
 
 
 # ---------------------------------------------------------------- any key
