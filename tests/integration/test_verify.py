@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -62,6 +64,7 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize("case", DIFFERENCES)
 def test_a_difference_is_found_and_its_key_named(ends: Ends, case: str) -> None:
+    """slug: verify-null, verify-text"""
     change, kind, key, columns = DIFFERENCES[case]
     pair = ends.table(KEYED)
     both(ends, ROWS)
@@ -76,6 +79,7 @@ def test_a_difference_is_found_and_its_key_named(ends: Ends, case: str) -> None:
 
 
 def test_values_swapped_between_two_rows_are_two_differences(ends: Ends) -> None:
+    """slug: verify-sum"""
     pair = ends.table(KEYED)
     both(ends, ROWS)
     ends.on_target("UPDATE t SET n = CASE id WHEN 1 THEN 20 ELSE 10 END WHERE id IN (1, 2)")
@@ -86,6 +90,7 @@ def test_values_swapped_between_two_rows_are_two_differences(ends: Ends) -> None
 
 
 def test_the_report_is_bounded_and_the_counts_are_not(ends: Ends) -> None:
+    """slug: verify-narrow"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY)")
     values = ", ".join(f"({number})" for number in range(500))
     ends.on_source(f"INSERT INTO t VALUES {values}")
@@ -104,6 +109,7 @@ def test_an_empty_table_is_equal(ends: Ends) -> None:
 
 @pytest.mark.parametrize("extra", [(), ("f double",)], ids=["in the servers", "by our own encoder"])
 def test_duplicates_of_a_keyless_table_do_not_cancel(ends: Ends, extra: tuple[str, ...]) -> None:
+    """slug: verify-sum, verify-keyless"""
     columns = ", ".join(("a int", "b varchar(10)", *extra))
     pair = ends.table(f"CREATE TABLE t ({columns})")
     both(ends, "INSERT INTO t (a, b) VALUES (1, 'x'), (1, 'x'), (2, NULL), (3, 'y')")
@@ -122,6 +128,7 @@ def test_duplicates_of_a_keyless_table_do_not_cancel(ends: Ends, extra: tuple[st
 
 @pytest.mark.parametrize("mode", [WriteMode.APPEND, WriteMode.UPSERT])
 def test_rows_the_target_had_before_do_not_count(ends: Ends, mode: WriteMode) -> None:
+    """slug: verify-append"""
     pair = ends.table(KEYED)
     both(ends, ROWS)
     ends.on_target("INSERT INTO t VALUES (0, 'before', '', 0), (100, 'before', '', 0)")
@@ -137,6 +144,7 @@ def test_rows_the_target_had_before_do_not_count(ends: Ends, mode: WriteMode) ->
 
 
 def test_append_without_a_key_wants_every_row_of_the_source(ends: Ends) -> None:
+    """slug: verify-append"""
     pair = ends.table("CREATE TABLE t (a int, b varchar(10))")
     both(ends, "INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, NULL)")
     ends.on_target("INSERT INTO t VALUES (1, 'x'), (9, 'before')")
@@ -165,6 +173,7 @@ def test_append_without_a_key_wants_every_row_of_the_source(ends: Ends) -> None:
     ],
 )
 def test_a_float_differing_in_the_last_bit(ends: Ends, value: str, other: str) -> None:
+    """slug: verify-float"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v double, w float, x varchar(9))")
     both(ends, f"INSERT INTO t VALUES (1, {value}, 0.5, 'a'), (2, 0.25, 1.5, 'b')")
     assert ends.verify(pair).equal
@@ -175,6 +184,7 @@ def test_a_float_differing_in_the_last_bit(ends: Ends, value: str, other: str) -
 
 
 def test_a_json_document_differing_in_a_nested_value(ends: Ends) -> None:
+    """slug: verify-json"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v json, w varchar(9))", JSONB)
     document = '{"a": [1, {"b": {"c": [true, "x", 1.50]}}], "é": null}'
     both(ends, f"INSERT INTO t VALUES (1, '{document}', 'a'), (2, '{{}}', 'b'), (3, NULL, 'c')")
@@ -186,6 +196,7 @@ def test_a_json_document_differing_in_a_nested_value(ends: Ends) -> None:
 
 
 def test_a_difference_beside_values_of_our_own_encoder(ends: Ends) -> None:
+    """slug: verify-own-encoder"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v double, g point, w varchar(9))")
     ends.on_source("INSERT INTO t VALUES (1, 0.1, ST_GeomFromText('POINT(1 2)'), 'a')")
     ends.on_target("INSERT INTO t VALUES (1, 0.1, '\\x0101000000000000000000f03f0000000000000040', 'A')")
@@ -203,6 +214,7 @@ def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_ranges")
 @pytest.mark.parametrize("column", ["varchar(9)", "double"], ids=["in the servers", "by our own encoder"])
 def test_every_range_is_compared(ends: Ends, column: str) -> None:
+    """slug: verify-ranges"""
     pair = ends.table(f"CREATE TABLE t (id bigint, part int, v {column}, PRIMARY KEY (id, part))")
     values = ", ".join(f"({number * number - 50}, {number % 3}, '{number}')" for number in range(100))
     both(ends, f"INSERT INTO t VALUES {values}")
@@ -229,6 +241,7 @@ def test_every_range_is_compared(ends: Ends, column: str) -> None:
 
 @pytest.mark.usefixtures("small_ranges")
 def test_a_target_without_the_key_is_compared_at_once(ends: Ends) -> None:
+    """slug: verify-ranges"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v int)")
     both(ends, "INSERT INTO t VALUES " + ", ".join(f"({n}, {n})" for n in range(30)))
     ends.on_target("ALTER TABLE t DROP CONSTRAINT t_pkey", "ALTER TABLE t ALTER id DROP NOT NULL")
@@ -256,6 +269,7 @@ def test_odd_names(ends: Ends) -> None:
 
 
 def test_a_thousand_columns(ends: Ends) -> None:
+    """slug: verify-long-values"""
     columns = ", ".join(f"c{number} {'tinyint' if number % 8 else 'varchar(9)'}" for number in range(1_000))
     pair = ends.table(f"CREATE TABLE t (id int PRIMARY KEY, {columns}) CHARACTER SET utf8mb4")
     values = ", ".join(("7", "NULL", "'🦆'")[number % 2 or 2 * (number % 8 == 0)] for number in range(1_000))
@@ -266,6 +280,7 @@ def test_a_thousand_columns(ends: Ends) -> None:
 
 
 def test_values_larger_than_a_packet_of_sql(ends: Ends) -> None:
+    """slug: verify-long-values"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, a longblob, b longtext CHARACTER SET latin1)")
     ends.on_source("INSERT INTO t VALUES (1, REPEAT(X'01', 9000000), REPEAT(X'E9', 9000000))")
     ends.on_target("INSERT INTO t VALUES (1, decode(repeat('01', 9000000), 'hex'), repeat('é', 9000000))")
@@ -297,6 +312,7 @@ def test_a_target_in_another_encoding(
 
 
 def test_asked_to_end_before_it_began(ends: Ends) -> None:
+    """slug: verify-ranges"""
     pair = ends.table(KEYED)
     ends.control.request("pause")
     with pytest.raises(Interrupted):
@@ -305,7 +321,7 @@ def test_asked_to_end_before_it_began(ends: Ends) -> None:
 
 @pytest.mark.parametrize("column", ["varchar(9)", "double"], ids=["in the servers", "by our own encoder"])
 def test_the_statements_of_both_servers_are_cancelled(ends: Ends, column: str) -> None:
-    """The target waits for a lock nobody gives back; the source is done long before."""
+    """slug: verify-ranges. The target waits for a lock nobody gives back; the source is done long before."""
     pair = ends.table(f"CREATE TABLE t (id int PRIMARY KEY, v {column})")
     both(ends, "INSERT INTO t VALUES (1, '1')")
     with ends.target.connect(ends.target_database) as holder:
@@ -362,3 +378,28 @@ def test_the_report_hears_of_every_table(ends: Ends) -> None:
         "equal": False,
         "differences": [{"kind": "extra", "key": {"id": 1}}],
     }
+
+
+def test_wide_values_of_our_own_encoder_are_read_one_by_one(ends: Ends) -> None:
+    """slug: verify-own-encoder. 120 MB of documents and shapes go through a few MB of memory."""
+    pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, d json, g geometry)", JSONB)
+    document = """CONCAT('{"k": "', REPEAT('x', 2000000), '", "n": ', id, '.50}')"""
+    ends.on_source(
+        "INSERT INTO t (id, g) VALUES "
+        + ", ".join(f"({n}, ST_GeomFromText('POINT(1 2)'))" for n in range(60)),
+        f"UPDATE t SET d = {document}",
+    )
+    ends.on_target(
+        "INSERT INTO t SELECT id,"
+        " CONCAT('{\"k\": \"', REPEAT('x', 2000000), '\", \"n\": ', id, '.5}')::jsonb,"
+        " '\\x0101000000000000000000f03f0000000000000040' FROM generate_series(0, 59) AS id"
+    )
+    gc.collect()
+    tracemalloc.start()
+    try:
+        verdict = ends.verify(pair, policies=JSONB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (verdict.equal, verdict.rows_source) == (True, 60)
+    assert peak < 60_000_000

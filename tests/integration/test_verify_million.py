@@ -53,6 +53,7 @@ def million(
 def test_a_single_altered_byte_is_found_and_its_key_named(
     million: tuple[Ends, TableRead, TargetTable],
 ) -> None:
+    """slug: verify-narrow"""
     ends, read, table = million
     verdict = ends.verify((read, table))
     assert (verdict.equal, verdict.rows_source, verdict.rows_target) == (True, ROWS, ROWS)
@@ -69,6 +70,7 @@ def test_a_single_altered_byte_is_found_and_its_key_named(
 
 
 def test_a_million_rows_among_others_of_the_target(million: tuple[Ends, TableRead, TargetTable]) -> None:
+    """slug: verify-append"""
     ends, read, table = million
     ends.on_target("INSERT INTO million (id, word) VALUES (0, 'before'), (2000000, 'before')")
     try:

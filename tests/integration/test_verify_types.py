@@ -248,6 +248,7 @@ def compare(ends: Ends, cases: dict[str, Case], policies: Policies | None = None
 
 
 def test_equal_values_are_equal_and_the_nearest_other_is_not(ends: Ends) -> None:
+    """slug: verify-numbers, verify-times, verify-charset"""
     compare(ends, CASES)
 
 
@@ -354,6 +355,7 @@ POLICIES: dict[str, tuple[dict[str, str], dict[str, Case]]] = {
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_converted_value_equals_its_conversion(ends: Ends, name: str) -> None:
+    """slug: verify-policy"""
     settings, cases = POLICIES[name]
     if all(case.only not in (None, ends.info.flavor) for case in cases.values()):
         return  # a type of the other server only
@@ -361,6 +363,7 @@ def test_a_converted_value_equals_its_conversion(ends: Ends, name: str) -> None:
 
 
 def test_refused_dates_on_the_source_are_differences(ends: Ends) -> None:
+    """slug: verify-policy"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v date)")
     ends.on_source("INSERT INTO t VALUES (1, '0000-00-00'), (2, '2024-02-30')")
     ends.on_target("INSERT INTO t VALUES (1, NULL), (2, '-infinity')")
@@ -369,6 +372,7 @@ def test_refused_dates_on_the_source_are_differences(ends: Ends) -> None:
 
 
 def test_minus_zero_is_zero_only_where_the_source_cannot_keep_it(ends: Ends) -> None:
+    """slug: verify-float"""
     pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v double)")
     ends.on_source("INSERT INTO t VALUES (1, 0)")
     ends.on_target("INSERT INTO t VALUES (1, '-0')")

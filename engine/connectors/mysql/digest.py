@@ -27,10 +27,10 @@ from engine.schema import Table
 from engine.types import Image, Kind, LogicalType
 
 _TEXTUAL = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
+_SILENCE = 24 * 3600  # seconds; the sum of a table at once comes when all of it has been read
 _STORED = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.JSON_TEXT})
 _UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 _CUT = 22  # characters to which MySQL cuts a DOUBLE made into text: one that long may not name its value
-_FETCH = 2_000
 
 
 class MysqlDigestSql:
@@ -210,7 +210,7 @@ class MysqlDigestSession:
 
     def __init__(self, connection: Connection, database: str) -> None:
         self._connection = connection
-        self._session = connect(connection, database)
+        self._session = connect(connection, database, read_timeout=_SILENCE)
 
     @property
     def flavor(self) -> str:
@@ -239,8 +239,7 @@ class MysqlDigestSession:
         try:
             cursor = self._session.cursor(SSCursor)
             cursor.execute(statement)
-            while batch := cursor.fetchmany(_FETCH):
-                yield from batch
+            yield from iter(cursor.fetchone, None)
             cursor.close()
         except (pymysql.MySQLError, OSError) as error:
             raise query_failed(error, "comparing on the source failed") from None

@@ -13,7 +13,6 @@ from engine.connectors.postgres.identifiers import qualified, quote
 from engine.connectors.postgres.session import connect, is_connection_loss
 from engine.errors import Code, EngineError
 
-_FETCH = 10_000
 _ARGUMENTS = 50  # concat_ws takes fewer than 100
 
 
@@ -130,16 +129,14 @@ class PostgresDigestSession:
         self._execute("ROLLBACK")
 
     def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        # Row by row off the socket: a thousand documents of a megabyte are never here at once.
         try:
-            with self._session.cursor("verify", binary=True) as cursor:
-                cursor.itersize = _FETCH
-                cursor.execute(statement.encode())
-                yield from cursor
+            with self._session.cursor(binary=True) as cursor:
+                yield from cursor.stream(statement.encode())
         except psycopg.Error as error:
             raise _explained(error) from None
 
     def fetch(self, statement: str) -> list[tuple[Any, ...]]:
-        # Not through DECLARE CURSOR: that would rule out a parallel plan.
         try:
             return self._session.execute(statement.encode()).fetchall()
         except psycopg.Error as error:
