@@ -20,11 +20,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pymysql
 from pymysql.connections import Connection as PyMySQLConnection
 
 from engine.connectors.base import Chunk, KeyRange, KeyValue, TableRead
-from engine.connectors.mysql.failures import query_failed
+from engine.connectors.mysql.failures import explained
 from engine.connectors.mysql.probes import KeyProbes
 from engine.connectors.mysql.ranges import INTEGERS, index_hint
 from engine.types import Kind
@@ -69,12 +68,8 @@ def plan_chunks(
     table = read.table
     if not index_hint(table, read.key) or any(table.column(name).nullable for name in read.key):
         return (Chunk(0, None, table.estimated_rows, table.estimated_bytes),)
-    try:
+    with explained(f"cutting {table.schema}.{table.name} into chunks failed", table=table.name):
         return _plan(KeyProbes(session, read), read, target_bytes, minimum)
-    except (pymysql.MySQLError, OSError) as error:
-        raise query_failed(
-            error, f"cutting {table.schema}.{table.name} into chunks failed", table=table.name
-        ) from None
 
 
 def _plan(probes: KeyProbes, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pymysql
@@ -132,3 +134,12 @@ def query_failed(error: BaseException, what: str, **details: Any) -> EngineError
         hint=hint,
         **details,
     )
+
+
+@contextmanager
+def explained(what: str, **details: Any) -> Iterator[None]:
+    """Whatever PyMySQL raises inside, as `query_failed` tells it apart."""
+    try:
+        yield
+    except (pymysql.MySQLError, OSError) as error:
+        raise query_failed(error, what, **details) from None

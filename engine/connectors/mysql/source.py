@@ -10,13 +10,16 @@ from pymysql.connections import Connection as PyMySQLConnection
 
 from engine import schema
 from engine.config import Connection, Policies
-from engine.connectors.base import Chunk, Note, SnapshotReader, TableRead
+from engine.connectors.base import Chunk, Facts, Note, SnapshotReader, TableRead
 from engine.connectors.mysql.catalog import read_database
 from engine.connectors.mysql.chunks import plan_chunks
 from engine.connectors.mysql.connectorx import ConnectorxReader
+from engine.connectors.mysql.failures import explained
 from engine.connectors.mysql.picture import Picture, log_position
+from engine.connectors.mysql.scan import Facts, facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
+from engine.connectors.mysql.types import plan_read
 
 ReaderKind = Literal["native", "connectorx"]
 
@@ -32,12 +35,26 @@ class MysqlSource:
         self.info = server_info(self._session)
 
     def catalog(self, database: str, only: Sequence[str] | None = None) -> schema.Database:
-        return read_database(self._session, self.info, database, only)
+        """As catalog.read_database."""
+        with explained(f"reading the catalog of {database} failed", database=database):
+            return read_database(self._session, self.info, database, only)
 
-    def plan_read(self, table: schema.Table, policies: Policies) -> tuple[TableRead, tuple[Note, ...]]:
-        from engine.connectors.mysql.types import plan_read
+    def facts(self, table: schema.Table, policies: Policies) -> Facts:
+        """What the data says where the structure alone does not decide; asks only what the policies need."""
+        return facts(self._session, table, policies)
 
-        return plan_read(self._session, self.info, table, policies)
+    def plan_read(
+        self,
+        table: schema.Table,
+        policies: Policies,
+        *,
+        plain_generated: frozenset[str] = frozenset(),
+        max_rows: int | None = None,
+    ) -> tuple[TableRead, tuple[Note, ...]]:
+        """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
+        return plan_read(
+            self._session, self.info, table, policies, plain_generated=plain_generated, max_rows=max_rows
+        )
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         return plan_chunks(self._session, read, target_bytes, minimum)
