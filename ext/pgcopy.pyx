@@ -13,6 +13,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -169,7 +170,6 @@ cdef struct Field:
     int64_t label_count
     int64_t changed_nul
     int64_t changed_invalid
-    int64_t changed_date
 
 
 cdef struct Out:
@@ -290,12 +290,11 @@ cdef class CopyEncoder:
             for policy, changed in (
                 ("nulByte", field.changed_nul),
                 ("invalidText", field.changed_invalid),
-                ("zeroDate", field.changed_date),
             ):
                 if changed:
                     key = (spec.column, policy)
                     self.counters[key] = self.counters.get(key, 0) + changed
-            field.changed_nul = field.changed_invalid = field.changed_date = 0
+            field.changed_nul = field.changed_invalid = 0
 
 
 _WIDE = (pa.large_string(), pa.large_binary())
@@ -344,7 +343,16 @@ def _printed(scalar):
         value = scalar.value if hasattr(scalar, "value") else scalar.as_buffer().to_pybytes()
     if isinstance(value, bytes):
         return value[:100].hex()
+    if isinstance(value, timedelta):
+        return _clock(value // timedelta(microseconds=1))
     return str(value)[:200]
+
+
+def _clock(micros):
+    """As MySQL writes a TIME: hours beyond a day are hours."""
+    seconds, fraction = divmod(abs(micros), 1_000_000)
+    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return ("-" if micros < 0 else "") + text + (f".{fraction:06}" if fraction else "")
 
 
 # ---------------------------------------------------------------- the buffer
@@ -469,9 +477,7 @@ cdef inline int _field(Out *out, Field *field, int64_t row, size_t narrow) noexc
     elif kind == DATE:
         day = (<const int32_t *> field.values)[at]
         _fixed(out, 4)
-        if day == -2147483648:  # the sentinel: date_recv takes it for -infinity
-            field.changed_date += 1
-        else:
+        if day != -2147483648:  # the sentinel, which date_recv takes for -infinity
             number = <int64_t> day - 10957  # 2000-01-01
             if number < -2451545 or number >= 2145031949:  # MIN_DATE, END_DATE
                 return OUT_OF_RANGE
@@ -553,9 +559,7 @@ cdef int _variable(
 
 cdef int _timestamp(Out *out, Field *field, int64_t micros) noexcept nogil:
     """timestamp_recv: microseconds since 2000-01-01; the smallest integer is -infinity."""
-    if micros == <int64_t> 0x8000000000000000ULL:
-        field.changed_date += 1
-    else:
+    if micros != <int64_t> 0x8000000000000000ULL:
         if micros < MIN_TIMESTAMP + EPOCH_2000:
             return OUT_OF_RANGE
         if field.unit and micros % field.unit:

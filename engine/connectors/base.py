@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
+from engine.config import Policies
 from engine.schema import Column, Database, Table
 from engine.types import Image
 
@@ -103,6 +104,29 @@ class TableRead:
         return pa.schema([pa.field(column.name, column.arrow) for column in self.columns])
 
 
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What the data of a column says; None where nobody asked.
+
+    max_octets: of a value as UTF-8. zero_dates, empty_enum (index 0), lossy_text (does not survive the way to
+    UTF-8 and back): how many values.
+    """
+
+    min: int | None = None
+    max: int | None = None
+    zero_dates: int | None = None
+    empty_enum: int | None = None
+    max_octets: int | None = None
+    lossy_text: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the data of a table says, by source column."""
+
+    columns: Mapping[str, ColumnFacts]
+
+
 KeyValue = int | str | bytes
 
 
@@ -168,7 +192,16 @@ class SnapshotSource(Protocol):
 
     def catalog(self, database: str, only: Sequence[str] | None = None) -> Database: ...
 
-    def plan_read(self, table: Table, policies: Any) -> tuple[TableRead, tuple[Note, ...]]: ...
+    def facts(self, table: Table, policies: Policies) -> Facts: ...
+
+    def plan_read(
+        self,
+        table: Table,
+        policies: Policies,
+        *,
+        plain_generated: frozenset[str] = frozenset(),
+        max_rows: int | None = None,
+    ) -> tuple[TableRead, tuple[Note, ...]]: ...
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         """Ranges that together are the whole table, each about target_bytes; at least `minimum` of them when

@@ -224,6 +224,7 @@ def _plan_table(
 ) -> tuple[TablePlan, list[Note]]:
     read, read_notes = _read(source, target, config, table)
     notes = [*read_notes]
+    chunks: tuple[Chunk, ...]
     if state is not None:
         # Decided by an earlier attempt: the policy is not asked again, the shape must be the same.
         if state.detail["shape"] != shape_of(read):
@@ -243,7 +244,7 @@ def _plan_table(
     refused = any(note.severity is Severity.REFUSED for note in notes)
     found = table if creates else target.as_found(table)
     if refused or target.spec.skip_data:
-        chunks: tuple[Chunk, ...] = ()
+        chunks = ()
     elif not creates and target.references_itself(table.name):
         # A kept key of the table to itself is checked when a chunk commits: all rows must be in one.
         chunks = (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)

@@ -210,7 +210,7 @@ class _Worker:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_loss),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=15),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=15),
             sleep=self._control.wait,
             before_sleep=lambda state: self._lost(task, state),
             reraise=True,
