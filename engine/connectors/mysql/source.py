@@ -16,7 +16,7 @@ from engine.connectors.mysql.chunks import plan_chunks
 from engine.connectors.mysql.connectorx import ConnectorxReader
 from engine.connectors.mysql.failures import explained
 from engine.connectors.mysql.picture import Picture, log_position
-from engine.connectors.mysql.scan import Facts, facts
+from engine.connectors.mysql.scan import facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
 from engine.connectors.mysql.types import plan_read
@@ -41,7 +41,8 @@ class MysqlSource:
 
     def facts(self, table: schema.Table, policies: Policies) -> Facts:
         """What the data says where the structure alone does not decide; asks only what the policies need."""
-        return facts(self._session, table, policies)
+        with explained(f"looking at the values of {table.schema}.{table.name} failed", table=table.name):
+            return facts(self._session, table, policies)
 
     def plan_read(
         self,
@@ -52,9 +53,10 @@ class MysqlSource:
         max_rows: int | None = None,
     ) -> tuple[TableRead, tuple[Note, ...]]:
         """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
-        return plan_read(
-            self._session, self.info, table, policies, plain_generated=plain_generated, max_rows=max_rows
-        )
+        with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):
+            return plan_read(
+                self._session, self.info, table, policies, plain_generated=plain_generated, max_rows=max_rows
+            )
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         return plan_chunks(self._session, read, target_bytes, minimum)
