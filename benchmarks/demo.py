@@ -113,7 +113,8 @@ def move(
 ) -> None:
     """Connections, config, start, progress, comparison."""
     ids = {}
-    for name, server, database in (("shop on MariaDB", source, DATABASE), ("warehouse", target, None)):
+    ends = (("shop on MariaDB", source, DATABASE, "SOURCE"), ("warehouse", target, None, "TARGET"))
+    for name, server, database, variable in ends:
         body = {
             "name": name,
             "type": server.kind,
@@ -123,7 +124,7 @@ def move(
             "password": server.password,
             **({"database": database} if database else {}),
         }
-        ids[server.kind] = api.call("POST", "/connections", body)["id"]
+        ids[server.kind] = api.call("POST", "/connections", body, variable=variable)["id"]
     config = api.call(
         "POST",
         "/stream-configs",
@@ -136,8 +137,9 @@ def move(
                 "spec": {"db": {"database": DATABASE, "schema": "public"}},
             },
         },
+        variable="CONFIG",
     )
-    stream = api.call("POST", f"/stream-configs/{config['id']}/start")["id"]
+    stream = api.call("POST", f"/stream-configs/{config['id']}/start", variable="STREAM")["id"]
     console.print(f"• stream {stream}")
     stats = follow(console, api, stream, expected)
     rows, seconds = stats["target"]["counter"], stats["phases"].get("data") or stats["target"]["elapsed"]
@@ -154,7 +156,7 @@ def move(
 def follow(console: Console, api: ApiServer, stream: str, expected: int) -> dict[str, Any]:
     """Show progress until the stream ends; its last numbers. Raises Off unless it finished."""
     path = f"/streams/{stream}/stats"
-    stats = api.call("GET", path)
+    stats = api.call("GET", path, remember=False)
     with progress(console) as show:
         while stats["status"] in ("READY", "STARTING", "RUNNING"):
             time.sleep(0.2)
@@ -165,7 +167,7 @@ def follow(console: Console, api: ApiServer, stream: str, expected: int) -> dict
     if stats["status"] != "FINISHED":
         error = stats.get("error") or {}
         raise Off(f"the stream is {stats['status']}: {error.get('error')} {error.get('details', '')}")
-    return stats
+    return api.call("GET", path, until="FINISHED")
 
 
 @contextmanager
@@ -203,17 +205,19 @@ def verify(console: Console, api: ApiServer, stream: str) -> None:
     path = f"/streams/{stream}/verify"
     with step(console, "comparing every table on both sides"):
         job = api.call("POST", path)
-        api.calls.append(api.calls[-1].replace("-X POST", "-X GET"))
         while job["status"] in ("READY", "STARTING", "RUNNING"):
             time.sleep(0.2)
             job = api.call("GET", path, remember=False)
+        api.call("GET", path, until=job["status"])
+        api.call("GET", path)
     result = job["result"]
     if job["status"] != "FINISHED" or not result:
         raise Off(f"the comparison is {job['status']}: {job['error']}")
-    table = Table("table", "rows MariaDB", "rows PostgreSQL", "compared by", "equal")
+    table = Table("table", "rows MariaDB", "rows PostgreSQL", "seconds", "equal")
     for verdict in sorted(result["tables"], key=lambda verdict: -verdict["rowsSource"]):
         counts = f"{verdict['rowsSource']:,}", f"{verdict['rowsTarget']:,}"
-        table.add_row(verdict["table"], *counts, verdict["method"], "yes" if verdict["equal"] else "NO")
+        equal = "yes" if verdict["equal"] else "NO"
+        table.add_row(verdict["table"], *counts, f"{verdict['seconds']:.2f}", equal)
     console.print(table)
     if not result["equal"] or len(result["tables"]) != len(TABLES):
         raise Off("source and target differ")
@@ -233,10 +237,9 @@ def ask(console: Console, source: MysqlEndpoint, target: PostgresEndpoint) -> No
 
 def show_calls(console: Console, api: ApiServer) -> None:
     """The calls made, as lines for a shell."""
-    console.print("\nThe same by hand (run the demo with --keep, then paste):")
-    console.print(f"API={api.base} KEY={api.key} INSTALL={api.install_id}", markup=False)
-    for line in api.calls:
-        console.print(line, markup=False)
+    console.print("\nThe same by hand, to paste into a shell while `make demo ARGS=--keep` waits:\n")
+    for line in api.script():
+        console.print(line, markup=False, emoji=False)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ class ApiServer:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}/api/v1"
         self.log = self.folder / "server.log"
-        self.calls: list[str] = []
+        self._calls: list[str] = []
+        self._variables: dict[str, str] = {}
         self._client = httpx.Client(base_url=self.base, timeout=120, headers={"X-API-Key": self.key})
         try:
             self._process = self._spawn()
@@ -80,11 +81,20 @@ class ApiServer:
         return ""
 
     def call(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, remember: bool = True
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        remember: bool = True,
+        variable: str = "",
+        until: str = "",
     ) -> dict[str, Any]:
-        """One call; its decoded answer. `remember` keeps it in `calls`. Raises CallFailed."""
-        if remember:
-            self.calls.append(_curl(method, path, body))
+        """One call; its decoded answer. Raises CallFailed.
+
+        `remember` keeps it for `script`, where `variable` holds the answer's id and `until` repeats the call
+        until the answer has that status.
+        """
         try:
             answer = self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
@@ -92,7 +102,35 @@ class ApiServer:
         if answer.is_error:
             raise CallFailed(f"{method} {path} answered {answer.status_code}: {answer.text}")
         result: dict[str, Any] = answer.json()
+        if remember:
+            line = self._curl(method, path, body)
+            if variable:
+                self._variables[result["id"]] = variable
+                line = f"{variable}=$({line} | field id); echo ${variable}"
+            if until:
+                line = f'until [ "$({line} | field status)" = {until} ]; do sleep 1; done'
+            self._calls.append(line)
         return result
+
+    def script(self) -> list[str]:
+        """The calls so far as lines of shell, which name what they make anew: "… again", "…_again"."""
+        field = "import json, sys; print(json.load(sys.stdin)[sys.argv[1]])"
+        return [
+            f"API={self.base} KEY={self.key} INSTALL={self.install_id}",
+            f"field() {{ python3 -c '{field}' \"$1\"; }}",
+            *self._calls,
+        ]
+
+    def _curl(self, method: str, path: str, body: Mapping[str, Any] | None) -> str:
+        line = f'curl -sS -X {method} "$API{path}" -H "X-API-Key: $KEY" -H "X-Install-ID: $INSTALL"'
+        for identifier, variable in self._variables.items():
+            line = line.replace(identifier, f"${variable}")
+        if body is not None:
+            data = shlex.quote(json.dumps(_again(body)))
+            for identifier, variable in self._variables.items():
+                data = data.replace(identifier, f"'${variable}'")
+            line += f" -H 'Content-Type: application/json' \\\n  -d {data}"
+        return line
 
     def close(self) -> None:
         """Ask the server to end (its streams checkpoint and leave), then remove its folder."""
@@ -117,8 +155,9 @@ class ApiServer:
         self.close()
 
 
-def _curl(method: str, path: str, body: Mapping[str, Any] | None) -> str:
-    line = f'curl -s -X {method} "$API{path}" -H "X-API-Key: $KEY" -H "X-Install-ID: $INSTALL"'
-    if body is not None:
-        line += f" -H 'Content-Type: application/json' \\\n  -d {shlex.quote(json.dumps(body))}"
-    return line
+def _again(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with a new name and, in a stream config, a new target database."""
+    renamed = json.loads(json.dumps({**body, "name": f"{body['name']} again"}))
+    if "target" in renamed:
+        renamed["target"]["spec"]["db"]["database"] += "_again"
+    return dict(renamed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -30,9 +31,9 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.demo", "--scale", "0.01"],
+        [sys.executable, "-m", "benchmarks.demo", "--scale", "0.01", *options],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(folder), "DBSTREAMS_SERVERS_DIR": str(folder)},
         stdout=subprocess.PIPE,
@@ -60,7 +61,7 @@ def test_moves_verifies_and_leaves_nothing(folder: Path) -> None:
     assert process.returncode == 0, printed
     assert "rows/s" in printed
     assert re.findall(r"│ (yes|NO) ", printed) == ["yes"] * 17
-    assert printed.count("curl -s -X POST") == 5  # two connections, config, start, verify
+    assert printed.count("curl -sS -X POST") == 5  # two connections, config, start, verify
     assert list(folder.iterdir()) == []
     assert running_in(folder) == []
 
@@ -76,6 +77,31 @@ def test_ctrl_c_at_any_moment_ends_with_130_and_leaves_nothing(folder: Path, aft
         rest = process.stdout.read()
     assert process.returncode == 130, rest
     assert list(folder.iterdir()) == []
+    assert running_in(folder) == []
+
+
+def test_the_lines_it_prints_do_the_same_again(folder: Path) -> None:
+    with start(folder, "--keep") as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Everything stays up" in line:
+                break
+        printed = "".join(lines)
+        try:
+            script = printed.partition("waits:")[2].partition("Everything stays up")[0]
+            again = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=120
+            )
+            assert again.returncode == 0, again.stdout + again.stderr + printed
+            verified = json.loads(again.stdout[again.stdout.rindex('{"id":"job_') :])
+            assert verified["result"]["equal"] is True
+            assert len(verified["result"]["tables"]) == 17
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+    assert process.returncode == 0
     assert running_in(folder) == []
 
 
