@@ -162,7 +162,7 @@ def follow(console: Console, api: ApiServer, stream: str, expected: int) -> dict
             time.sleep(0.2)
             stats = api.call("GET", path, remember=False)
             left = sum(table["status"] != "FINISHED" for table in stats["tables"])
-            phase = f"{stats['stageName'] or 'starting'}, {left} tables left"
+            phase = f"{stats['stageName']}, {left} tables left" if stats["tables"] else "starting"
             show(stats["target"]["counter"], expected, stats["target"]["rate"], phase)
     if stats["status"] != "FINISHED":
         error = stats.get("error") or {}
