@@ -20,7 +20,7 @@ from typing import Any, Self
 import httpx
 
 from benchmarks import guard
-from benchmarks.servers import free_port
+from benchmarks.servers import free_port, private_root
 
 
 class CallFailed(RuntimeError):
@@ -33,7 +33,9 @@ class ApiServer:
     Raises CallFailed when it does not become ready."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="dbstreams-"))
+        root = private_root()
+        guard.sweep(root)
+        self.folder = Path(tempfile.mkdtemp(prefix="dbstreams-", dir=root))
         guard.watch(self.folder)
         self.key = secrets.token_urlsafe(24)
         self.port = free_port()

@@ -76,7 +76,7 @@ class PrivateServer:
         self.durable = durable
         self._process: subprocess.Popen[bytes] | None = None
         self._run_as = _account(self.account)
-        root = _root_folder()
+        root = private_root()
         guard.sweep(root)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.account}-", dir=root))
         guard.watch(self.folder)
@@ -377,7 +377,8 @@ def _program(*names: str) -> str:
     raise ServerMissing(f"{names[0]} is not installed (make setup installs it)")
 
 
-def _root_folder() -> Path:
+def private_root() -> Path:
+    """Where the folders of private servers are made, and those of crashed runs are looked for."""
     chosen = os.environ.get("DBSTREAMS_SERVERS_DIR")
     root = Path(chosen) if chosen else Path(tempfile.gettempdir()) / f"dbstreams-servers-{os.geteuid()}"
     root.mkdir(parents=True, exist_ok=True)
