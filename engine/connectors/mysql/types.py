@@ -21,8 +21,8 @@ BATCH_BYTES = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a kind is read: image, Arrow type, and the expression around the quoted column ({}). ConnectorX gets
-    `connectorx`, or None where it does not carry the value exactly."""
+    """How a kind is read: image, Arrow type, and the expression around the quoted column ({}). ConnectorX
+    gets `connectorx`, or None where it does not carry the value exactly."""
 
     image: Image
     arrow: pa.DataType
@@ -124,9 +124,9 @@ def is_flag(column: Column) -> bool:
     return column.type.kind is Kind.INT8 and column.type.display_width == 1 and not column.type.unsigned
 
 
-# Kinds whose order on the server is the order of their values for every comparison of ours. Text is ordered by
-# its collation, which the server itself applies to the boundaries; floats, enums, sets and MariaDB's uuid are
-# compared in another way than they are written.
+# Kinds whose order on the server is the order of their values for every comparison of ours. Text is ordered
+# by its collation, which the server itself applies to the boundaries; floats, enums, sets and MariaDB's uuid
+# are compared in another way than they are written.
 _RANGED = frozenset(
     {
         Kind.INT8,
