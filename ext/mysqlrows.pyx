@@ -265,9 +265,17 @@ cdef class RowDecoder:
             view = view[length:]
 
     def discard(self):
-        """From here on rows are passed over undecoded; for getting to the end of an unwanted result."""
+        """From here on rows are passed over undecoded; for getting to the end of an unwanted result, also
+        after a RowError."""
         self.discarding = True
         self._free_batch()
+        if self.status == BAD_VALUE and self.broken:
+            self.start += self.joined
+            self.joined = 0
+            self.whole = False
+            self.wanted = 4
+            self.status = MORE
+            self.broken = False
 
     # ------------------------------------------------------------ output
 
@@ -299,7 +307,7 @@ cdef class RowDecoder:
 
         Raises ServerError for an ERR packet, ProtocolError for bytes that are no rows of these columns,
         RowError for a value that cannot go (`failed_row` is then its row). After any of them the decoder is of
-        no use.
+        no use, but for `discard` after a RowError.
         """
         cdef uint8_t* memory
         self._require_sound()

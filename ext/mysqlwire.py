@@ -99,6 +99,10 @@ class ProtocolError(Exception):
     """Bytes that are no result of the columns they should be of: cut, out of sequence, or garbage."""
 
 
+class WireTypeError(ProtocolError):
+    """A column that comes as another wire type than its image is read from: the table is not as planned."""
+
+
 class Op(IntEnum):
     """How a value is decoded. The number is shared with the C code."""
 
@@ -133,10 +137,10 @@ _LENGTHS = {"uuid": (16,), "inet": (4, 16)}
 
 
 def codec(spec: DecodeSpec) -> Codec:
-    """How `spec` is decoded; ProtocolError when this wire type is not read into that image and Arrow type."""
+    """How `spec` is decoded; WireTypeError when this wire type is not read into that image and Arrow type."""
     found = _codec(spec)
     if found is None:
-        raise ProtocolError(
+        raise WireTypeError(
             f"column {spec.name} comes as wire type {spec.wire}, not read as {spec.image} ({spec.arrow})"
         )
     return found

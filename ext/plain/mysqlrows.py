@@ -86,6 +86,9 @@ class RowDecoder:
     def discard(self) -> None:
         self._discarding = True
         self._rows.clear()
+        if self.failed_row is not None and self._broken:
+            self._packet = None
+            self._broken = False
 
     # ------------------------------------------------------------ output
 

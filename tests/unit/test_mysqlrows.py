@@ -355,6 +355,19 @@ def test_discarding_passes_over_what_is_left(decoder: Any) -> None:
 
 
 @DECODERS
+def test_discarding_goes_on_after_a_refused_value(decoder: Any) -> None:
+    made = decoder([DecodeSpec("d", Wire.DATE, 0, "date", pa.date32())])
+    made.feed(framed([row([moment(2024, 1, 1)]), row([b"\0"]), row([b"\0"]), EOF]))
+    with pytest.raises(RowError):
+        made.take()
+    with pytest.raises(ProtocolError):
+        made.take()
+    made.discard()
+    assert made.take() is None
+    assert made.finished
+
+
+@DECODERS
 @pytest.mark.parametrize(
     "size", [MAX_PACKET - 12, MAX_PACKET - 11, MAX_PACKET - 10, 2 * MAX_PACKET - 11, 40 << 20]
 )

@@ -17,7 +17,7 @@ from engine.connectors.mysql.ranges import condition, index_hint, order
 from engine.connectors.mysql.session import connect, kill_query
 from engine.connectors.mysql.wire import BinaryResult, ResultColumn
 from engine.errors import Code, EngineError
-from ext.mysqlwire import DecodeSpec, ProtocolError, ServerError, printed_row
+from ext.mysqlwire import DecodeSpec, ProtocolError, ServerError, WireTypeError, printed_row
 from ext.rowerror import RowError
 
 _INTERRUPTED = 1317
@@ -73,6 +73,8 @@ class NativeReader:
             raise self._refused(read, bounds, error, result) from error
         except ServerError as error:
             raise self._failed(pymysql.OperationalError(error.errno, error.message), what) from None
+        except WireTypeError as error:
+            raise EngineError(Code.QUERY_FAILED, f"{what}: {error}", table=read.table.name) from None
         except ProtocolError as error:
             self._session._force_close()
             raise EngineError(Code.CONNECTION_LOST, f"{what}: {error}", table=read.table.name) from None
@@ -147,7 +149,7 @@ class NativeReader:
 
 def _specs(read: TableRead, found: Sequence[ResultColumn]) -> list[DecodeSpec]:
     if len(found) != len(read.columns):
-        raise ProtocolError(f"{len(found)} columns came where {len(read.columns)} were asked for")
+        raise WireTypeError(f"{len(found)} columns came where {len(read.columns)} were asked for")
     return [
         DecodeSpec(column.name, sent.wire, sent.flags, column.image.value, column.arrow, column.invalid)
         for column, sent in zip(read.columns, found, strict=True)

@@ -8,6 +8,7 @@ exactly, and integers and times without text. Layouts: MySQL Source Code Documen
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -71,16 +72,17 @@ class BinaryResult:
         self._decoder = decoder
         decoder.feed(self._pending)
         self._pending.clear()
-        while True:
-            batch = decoder.take()
+        while not decoder.finished:
+            try:
+                batch = decoder.take()
+            except ServerError:
+                self._end()
+                raise
             if batch is not None:
                 yield batch
-            elif decoder.finished:
-                break
-            else:
+            elif not decoder.finished:
                 self._receive(decoder)
-        self._open = False
-        self._close_statement()
+        self._end()
 
     @property
     def decoder(self) -> RowDecoder | None:
@@ -92,6 +94,8 @@ class BinaryResult:
         if not self._open:
             return True
         self._open = False
+        if self._session._sock is None:
+            return False
         try:
             stop()
             self._pass_over()
@@ -176,6 +180,12 @@ class BinaryResult:
             if decoder.finished:
                 return
             self._receive(decoder)
+
+    def _end(self) -> None:
+        """The server has said all it had to say about this statement."""
+        self._open = False
+        with contextlib.suppress(pymysql.MySQLError, OSError):
+            self._close_statement()
 
     def _close_statement(self) -> None:
         """The server does not answer COM_STMT_CLOSE."""
