@@ -97,5 +97,5 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
     return {"equal": not script.get("differ"), "tables": [{"table": "t", "equal": not script.get("differ")}]}
 
 
-def forget_stream(job: StreamJob) -> None:
+def cleanup_stream(job: StreamJob) -> None:
     Path(_script(job)["ledger"]).with_suffix(".forgotten").touch()

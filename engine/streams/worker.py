@@ -67,7 +67,7 @@ def _carry_out(task: str, job: StreamJob, control: Control, report: PipeReport) 
     if task == "verify":
         return {"status": Status.FINISHED.value, "value": _runner().verify_stream(job, control, report)}
     if task == "cleanup":
-        _runner().forget_stream(job)
+        _runner().cleanup_stream(job)
         return {"status": Status.FINISHED.value}
     outcome = _runner().run_stream(job, control, report)
     return {
@@ -85,7 +85,7 @@ def _forget(job: StreamJob, report: PipeReport, orders: _Orders) -> None:
     if not orders.forget.wait(FORGET_SECONDS) or orders.abandoned:
         return
     try:
-        _runner().forget_stream(job)
+        _runner().cleanup_stream(job)
     except Exception as error:
         report.send({"t": "forgotten", "error": _failure(error, job)["error"]["error"]})
     else:

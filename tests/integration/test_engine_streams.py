@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 
 from engine import Code, Engine, EngineError, copying
+from engine.streams import run
+from tests import fake_runner as fake_runner_module
 from tests.runtime import PASSWORD, config, engine, fake_runner, refused, steps, until
 
 __all__ = ["engine", "fake_runner"]  # fixtures
@@ -371,3 +374,8 @@ def test_streams_are_listed_newest_first(engine: Engine, tmp_path: Path) -> None
 )
 def test_an_unknown_stream_is_said_to_be_unknown(engine: Engine, call: str) -> None:
     refused(Code.STREAM_NOT_FOUND, getattr(engine.streams, call), "stream_unknown")
+
+
+def test_the_stand_in_has_the_shape_of_what_it_stands_in_for() -> None:
+    for name in ("run_stream", "verify_stream", "cleanup_stream"):
+        assert inspect.signature(getattr(run, name)) == inspect.signature(getattr(fake_runner_module, name))
