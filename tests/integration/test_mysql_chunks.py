@@ -163,6 +163,19 @@ def test_integer_chunks_are_even_over_holes_and_skew(
     assert max(each) <= 2.5 * sum(each) / len(each), each
 
 
+def test_the_index_is_asked_for_the_rows_of_a_range(
+    source_server: MysqlEndpoint, source_database: str
+) -> None:
+    filled(source_server, source_database, BULK[0], 20_000, BULK[1])
+    source_server.query("ANALYZE TABLE t", database=source_database)
+    with opened(source_server, source_database) as source:
+        probes = KeyProbes(source._session, planned(source))
+        assert probes.limits() == (1, 20_000)
+        assert 50 <= probes.estimate(101, 200) <= 200
+        assert 2_000 <= probes.estimate(1, 4_000) <= 10_000
+        assert probes.around(1, 100, 20_000) == (100, 101)
+
+
 @pytest.mark.parametrize("key", ["a", "a, b"])
 def test_text_keys_are_even_in_the_order_of_the_server(
     source_server: MysqlEndpoint, source_database: str, key: str
