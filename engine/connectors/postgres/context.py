@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.config import Policies, StructureOptions
-from engine.connectors.base import Note, Severity, Statement
-from engine.connectors.postgres.keys import ColumnFacts, Facts, Ref, Shared, column_facts
+from engine.connectors.base import ColumnFacts, Facts, Note, Severity, Statement
+from engine.connectors.postgres.keys import Ref, Shared, column_facts
 from engine.connectors.postgres.names import Names, Namespace
 from engine.connectors.postgres.types import ColumnType, Remark
 from engine.schema import Column, Database, Table

@@ -8,37 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from engine.config import Policies
+from engine.connectors.base import ColumnFacts, Facts
 from engine.connectors.postgres.names import Names
 from engine.schema import Column, Index, IndexMethod, Table
 from engine.types import Kind
-
-
-class ColumnFacts(Protocol):
-    """What a scan of a source column said; None where it was not asked."""
-
-    @property
-    def min(self) -> Any: ...
-    @property
-    def max(self) -> Any: ...
-    @property
-    def zero_dates(self) -> int | None: ...
-    @property
-    def empty_enum(self) -> int | None: ...
-    @property
-    def max_octets(self) -> int | None: ...
-    @property
-    def lossy_text(self) -> int | None: ...
-
-
-class Facts(Protocol):
-    """What a scan of a source table said, by source column."""
-
-    @property
-    def columns(self) -> Mapping[str, ColumnFacts]: ...
-
 
 Ref = tuple[str, str]  # source table, source column
 
@@ -206,8 +181,7 @@ def _needs_bytes(policies: Policies, facts: Mapping[str, Facts], ref: Ref, colum
     known = column_facts(facts, ref)
     if known is None or column.type.kind not in TEXTS:
         return False
-    lossy = policies.invalid_text == "bytea" and bool(known.lossy_text)
-    return lossy or (policies.nul_byte == "bytea" and bool(getattr(known, "nul_bytes", known.lossy_text)))
+    return "bytea" in (policies.invalid_text, policies.nul_byte) and bool(known.lossy_text)
 
 
 def _compared(tables: Sequence[Table], names: Names) -> set[Ref]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.config import Policies
-from engine.connectors.base import Severity
+from engine.connectors.base import ColumnFacts, Severity
 from engine.connectors.postgres.identifiers import qualified, text_array
-from engine.connectors.postgres.keys import ColumnFacts, Shared, is_flag
+from engine.connectors.postgres.keys import Shared, is_flag
 from engine.connectors.postgres.names import byte_length
 from engine.schema import Column
 from engine.types import Kind
