@@ -1,6 +1,6 @@
 """pydantic's JSON Schema (2020-12) as the schema objects of OpenAPI 3.0.3, which are an older dialect.
 
-What differs, and what becomes of it: `anyOf` with null → `nullable`; `const` → a one-element `enum`;
+What differs, and what becomes of it: a type or null → `nullable`; `const` → a one-element `enum`;
 `examples` → `example`; `$defs` → components; `prefixItems` → `items`; numeric `exclusiveMinimum` → the pair
 `minimum` and `exclusiveMinimum: true`; siblings of `$ref`, which 3.0 ignores → `allOf` around the reference.
 Defaults that are objects are left out: their fields say their own, and client generators choke on them.
@@ -77,6 +77,19 @@ def _bounds(schema: Schema) -> None:
         schema.setdefault("format", "int64" if schema.get("maximum", _INT64) > 2**31 - 1 else "int32")
 
 
+# `nullable` adds null to the `type` beside it and to nothing else (3.0.3, Schema Object), so that it cannot
+# open a reference or a choice: null is a choice of its own there.
+_ONLY_NULL: Schema = {"type": "object", "nullable": True, "enum": [None]}
+
+
+def without_null(schema: Schema) -> Schema:
+    """A converted schema that does not take null any more."""
+    choices = [item for item in schema.get("anyOf", ()) if item != _ONLY_NULL]
+    if len(choices) == 1:
+        return {**choices[0]}
+    return {key: value for key, value in schema.items() if key != "nullable"}
+
+
 def _null(schema: Schema) -> None:
     for key in ("anyOf", "oneOf"):
         choices = schema.get(key)
@@ -85,17 +98,13 @@ def _null(schema: Schema) -> None:
         kept = [item for item in choices if item != {"type": "null"}]
         if len(kept) == len(choices):
             continue
-        schema["nullable"] = True
-        if len(kept) > 1:
-            schema[key] = kept
+        if len(kept) > 1 or "$ref" in kept[0]:
+            schema[key] = [*kept, dict(_ONLY_NULL)]
             continue
+        schema["nullable"] = True
         del schema[key]
-        inner = kept[0] if kept else {}
-        if "$ref" in inner:
-            schema["allOf"] = [inner]
-        else:
-            for name, value in inner.items():
-                schema.setdefault(name, value)
+        for name, value in kept[0].items():
+            schema.setdefault(name, value)
     if schema.get("nullable") and "enum" in schema and None not in schema["enum"]:
         schema["enum"] = [*schema["enum"], None]
     if schema.get("default", 0) is None or isinstance(schema.get("default"), dict):

@@ -42,8 +42,8 @@ class StreamCollector(Collector):
         rows = size = 0
         for stream in self._streams():
             statuses[stream["status"]] += 1
-            rows += stream["rows"]
-            size += stream["bytes"]
+            rows += stream["rowsInserted"]
+            size += stream["dataSize"]
         by_status = GaugeMetricFamily(
             "dbstreams_streams", "Streams in the store by status", labels=["status"]
         )

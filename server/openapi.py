@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.errors import Code
-from server.json_schema import REF, component_schemas, query_schemas
+from server.json_schema import REF, component_schemas, query_schemas, without_null
 from server.operations import Auth, Confirm, Operation
 from server.responses import JSON_TEXT
 from server.schemas.common import Error, FieldProblem
@@ -112,8 +112,9 @@ def _refined(schemas: dict[str, Document]) -> dict[str, Document]:
     """The schemas with what the models' own code adds to them."""
     for name in _EXACTLY_ONE:
         schemas[name] |= {"minProperties": 1, "maxProperties": 1}
-        for field in schemas[name]["properties"].values():
-            field.pop("nullable", None)
+        fields_of = schemas[name]["properties"]
+        for field, schema in fields_of.items():
+            fields_of[field] = without_null(schema)
     for name, fields in _READ_ONLY.items():
         for field in fields:
             schemas[name]["properties"][field] = {"readOnly": True, "description": "Ignored when sent"}

@@ -210,8 +210,8 @@ async def start(call: Call) -> Any:
 )
 async def history(call: Call) -> Any:
     query = call.params(Paging)
-    runs = await call.run(call.engine.configs.history, call.path["id"])
-    return {**runs, "items": runs["items"][query.offset : query.offset + query.limit]}
+    page = {"limit": query.limit, "offset": query.offset}
+    return await call.run(call.engine.configs.history, call.path["id"], **page)
 
 
 @table.call(

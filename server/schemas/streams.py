@@ -78,11 +78,10 @@ class StreamSummary(View):
     started: Seconds | None
     ended: Seconds | None
     elapsed: Annotated[float, Field(description="Seconds a worker was at work, over all attempts")]
-    rows: Annotated[int, Field(description="Rows committed on the target")]
-    bytes: int
+    rows_inserted: Annotated[int, Field(description="Rows committed on the target")]
+    data_size: Annotated[int, Field(description="Their bytes, as loaded")]
     reason: Annotated[str | None, Field(description="Why it is paused, when nobody asked for it")]
     error: StoredError | None
-    positions: dict[str, Any]
 
 
 class StreamView(StreamSummary):
@@ -90,6 +89,7 @@ class StreamView(StreamSummary):
 
     config: StreamConfigOfRun
     plan: Plan | None
+    positions: Annotated[dict[str, Any], Field(description="Where the source's log has been read to")]
 
 
 class StreamConfigOfRun(View):

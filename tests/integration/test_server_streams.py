@@ -248,7 +248,7 @@ def test_a_stream_from_plan_to_verification(
     assert postgres.scalar("SELECT count(*) FROM item", database=postgres_database) == ROWS
 
     seen = api.get(f"/streams/{stream}")
-    assert (seen["status"], seen["configId"], seen["rows"]) == ("FINISHED", config, ROWS)
+    assert (seen["status"], seen["configId"], seen["rowsInserted"]) == ("FINISHED", config, ROWS)
     assert [item["id"] for item in api.get("/streams")["items"]] == [stream]
     assert api.get(f"/streams/{stream}/logs?limit=1000&level=debug")["items"]
 
