@@ -295,7 +295,7 @@ def test_a_stream_that_fails_says_why(api: Api) -> None:
     assert stopped.json()["code"] == "INVALID_STREAM_STATE"
 
 
-def test_pause_resume_and_stop(
+def test_force_stop_and_resume(
     api: Api, ends: dict[str, Any], mariadb: MysqlEndpoint, postgres: PostgresEndpoint, postgres_database: str
 ) -> None:
     """The target's table is locked, so that the stream stays RUNNING for as long as the test wants."""
@@ -321,6 +321,23 @@ def test_pause_resume_and_stop(
         "RUNNING",
         "FINISHED",
     )
+    assert wait_for(api, stream, "FINISHED", "FAILED")["status"] == "FINISHED"
+    assert postgres.scalar("SELECT count(*) FROM item", database=postgres_database) == ROWS
+
+
+def test_pause_and_resume(
+    api: Api, ends: dict[str, Any], postgres: PostgresEndpoint, postgres_database: str
+) -> None:
+    """A pause is taken at once and carried out at the next safe point, after what the lock held back."""
+    config = api.expect(201, "POST", "/stream-configs", ends)["id"]
+    postgres.execute("CREATE TABLE item (id int PRIMARY KEY, name varchar(40))", database=postgres_database)
+    with locked(postgres, postgres_database):
+        stream = api.expect(201, "POST", f"/stream-configs/{config}/start")["id"]
+        wait_for(api, stream, "RUNNING")
+        assert api.expect(200, "POST", f"/streams/{stream}/pause")["status"] == "PAUSING"
+        api.refuses("INVALID_STREAM_STATE", "POST", f"/streams/{stream}/pause")
+    if wait_for(api, stream, "PAUSED", "FINISHED")["status"] == "PAUSED":
+        api.expect(200, "POST", f"/streams/{stream}/resume")
     assert wait_for(api, stream, "FINISHED", "FAILED")["status"] == "FINISHED"
     assert postgres.scalar("SELECT count(*) FROM item", database=postgres_database) == ROWS
 
