@@ -36,8 +36,8 @@ def component_schemas(
     return dict(sorted(found.items()))
 
 
-def query_schemas(model: type[BaseModel]) -> dict[str, tuple[Schema, bool]]:
-    """name → (schema, required) of each field of a query model."""
+def field_schemas(model: type[BaseModel]) -> dict[str, tuple[Schema, bool]]:
+    """name → (schema, required) of each field of a model."""
     whole = model.model_json_schema(ref_template=REF + "{model}")
     required = set(whole.get("required", ()))
     return {name: (convert(schema), name in required) for name, schema in whole.get("properties", {}).items()}

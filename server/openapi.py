@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from engine.errors import Code
-from server.json_schema import REF, component_schemas, query_schemas, without_null
+from server.json_schema import REF, component_schemas, field_schemas, without_null
 from server.operations import Auth, Confirm, Operation
 from server.responses import JSON_TEXT
 from server.schemas.common import Error, FieldProblem
@@ -155,7 +155,7 @@ def _parameters(operation: Operation) -> list[Document]:
         for name in operation.path_parameters
     ]
     if operation.query is not None:
-        for name, (schema, required) in query_schemas(operation.query).items():
+        for name, (schema, required) in field_schemas(operation.query).items():
             text = schema.pop("description", "")
             found.append(
                 {"name": name, "in": "query", "required": required, "description": text, "schema": schema}
@@ -179,7 +179,8 @@ def _body(operation: Operation) -> Document:
         entry["example"] = body.example
     content: Document = {JSON_TEXT: entry}
     if body.plain_text_field is not None:
-        content["text/plain"] = {"schema": {"type": "string", "minLength": 1, "maxLength": 255}}
+        plain, _ = field_schemas(body.model)[body.plain_text_field]
+        content["text/plain"] = {"schema": plain}
     return {"required": body.required, "content": content}
 
 
