@@ -82,6 +82,7 @@ class KeyInfo:
             "hint": self.hint,
             "created": int(self.created),
             "revoked": self.revoked is not None,
+            "status": "revoked" if self.revoked is not None else self.status,
             "subscription": self.status,
             "until": None if self.until is None else clock.iso(self.until),
             "byteLimit": self.byte_limit,
@@ -144,10 +145,11 @@ class Keys:
             )
         return {**self.get(key_id).to_json(), "key": key}
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> dict[str, Any]:
+        """`{items, total}`, oldest first, the revoked ones included; never a key itself."""
         with self._store.read() as connection:
             rows = connection.execute(sa.select(api_keys).order_by(api_keys.c.id)).all()
-        return [_info(row).to_json() for row in rows]
+        return {"items": [_info(row).to_json() for row in rows], "total": len(rows)}
 
     def get(self, key_id: str) -> KeyInfo:
         with self._store.read() as connection:

@@ -31,7 +31,7 @@ def test_a_key_is_shown_once_and_stored_as_a_digest(keys: Keys, store: Store) ->
     made = keys.create("ci")
     assert re.fullmatch(r"dbs_[0-9A-Za-z]{43}", made["key"])
     assert keys.authenticate(made["key"]).id == made["id"]
-    assert "key" not in keys.list()[0]
+    assert "key" not in keys.list()["items"][0]
     secret = made["key"].removeprefix("dbs_")
     for file in store.path.parent.iterdir():
         assert secret.encode() not in file.read_bytes()
@@ -57,7 +57,8 @@ def test_a_revoked_key_is_refused_at_once(keys: Keys) -> None:
     for use in (lambda: keys.authenticate(made["key"]), lambda: keys.require_subscription(info)):
         with pytest.raises(EngineError):
             use()
-    assert keys.list()[0]["revoked"] is True
+    (listed,) = keys.list()["items"]
+    assert (listed["revoked"], listed["status"]) == (True, "revoked")
     with pytest.raises(EngineError) as caught:
         keys.revoke("key_unknown")
     assert caught.value.code is Code.KEY_NOT_FOUND
@@ -130,7 +131,7 @@ def test_the_first_start_makes_one_key(keys: Keys) -> None:
     assert first is not None
     assert keys.authenticate(first).subscription == "active"
     assert keys.ensure_first() is None
-    assert len(keys.list()) == 1
+    assert keys.list()["total"] == 1
 
 
 def test_a_key_from_the_environment_is_provisioned_instead(keys: Keys) -> None:
@@ -139,4 +140,4 @@ def test_a_key_from_the_environment_is_provisioned_instead(keys: Keys) -> None:
     assert keys.ensure_first(given) is None
     assert keys.ensure_first(given) is None
     assert keys.authenticate(given).name == "environment"
-    assert len(keys.list()) == 1
+    assert keys.list()["total"] == 1
