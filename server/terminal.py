@@ -176,7 +176,9 @@ def remaining(stats: Mapping[str, Any]) -> str:
 
 
 def stalled(stats: Mapping[str, Any]) -> bool:
-    return stats["stage"] == 3 and stats["target"]["elapsed"] > STALL_SECONDS and stats["target"]["rate"] == 0
+    return bool(
+        stats["stage"] == 3 and stats["target"]["elapsed"] > STALL_SECONDS and stats["target"]["rate"] == 0
+    )
 
 
 def end_table(result: Mapping[str, Any], verdicts: Mapping[str, Any] | None) -> Table:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pymysql
+
 from engine.config import Connection, ConnectionType, Mode, SourceConnection, StreamConfig
+from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.source import MysqlSource
+from engine.connectors.postgres.loader import explain
 from engine.connectors.postgres.target import PostgresTarget
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
@@ -95,3 +103,20 @@ def open_target(job: StreamJob) -> PostgresTarget:
     spec = job.config.target.spec.db
     assert spec is not None  # check_route has refused everything else
     return PostgresTarget(target_of(job), spec, job.stream_id)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What the drivers of either end raise inside, as an EngineError that tells a lost connection from a
+    statement that was refused."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error) from error
+    except pymysql.MySQLError as error:
+        raise query_failed(error, "the source refused a statement") from error
+
+
+def is_loss(error: BaseException) -> bool:
+    """Another attempt may go through: a connection was lost, or could not be made just now."""
+    return isinstance(error, EngineError) and error.code in (Code.CONNECTION_LOST, Code.CONNECTION_FAILED)

@@ -10,23 +10,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, Literal
 
+import tenacity
+
 from engine.connectors.base import Note, Phase, Severity, Statement
 from engine.connectors.mysql.source import MysqlSource
 from engine.connectors.postgres.checkpoint import TableState
 from engine.connectors.postgres.target import PostgresTarget
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
-from engine.streams.ends import open_source, open_target, source_of, target_of
+from engine.streams.ends import explained, is_loss, open_source, open_target, source_of, target_of
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
 from engine.streams.snapshot import DataPhase, Reader, Task, Totals
 from engine.streams.verify import verify_tables
 
+ATTEMPTS = 6  # at a stream whose connections are lost
+
 
 def plan_stream(job: StreamJob) -> dict[str, Any]:
     """A dry run: `Plan.to_json`. Reads both catalogs, writes nothing."""
-    with closing(open_source(job)) as source, closing(open_target(job)) as target:
+    with explained(), closing(open_source(job)) as source, closing(open_target(job)) as target:
         return make_plan(source, target, job.config, target.journal(), workers_of(job)).to_json()
 
 
@@ -34,7 +38,7 @@ def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
     """Run or resume a stream to its end, a pause, a stop or a failure. Raises nothing."""
     run = _Run(job, control, report)
     try:
-        run.execute()
+        run.to_the_end()
         status = Status.FINISHED
         error = None
     except Interrupted as interrupted:
@@ -59,7 +63,7 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
     began = time.monotonic()
     spec = job.config.target.spec.db
     assert spec is not None
-    with closing(open_source(job)) as source, closing(open_target(job)) as target:
+    with explained(), closing(open_source(job)) as source, closing(open_target(job)) as target:
         pairs = make_pairs(source, target, job.config)
         verdicts = verify_tables(
             source_of(job)[0],
@@ -83,7 +87,7 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
 
 def cleanup_stream(job: StreamJob) -> None:
     """Drop the checkpoint rows: once the store says FINISHED, or when a stream is given up for good."""
-    with closing(open_target(job)) as target:
+    with explained(), closing(open_target(job)) as target:
         target.forget()
 
 
@@ -113,8 +117,28 @@ class _Run:
         self.rows = 0
         self.bytes = 0
         self.notes: list[Note] = []
+        self.begun = False
 
-    def execute(self) -> None:
+    def to_the_end(self) -> None:
+        """Execute, and again from what is durable when a connection is lost on the way. A connection that
+        fails before anything was begun is the user's to mend, at once."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: self.begun and is_loss(error)),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=tenacity.wait_exponential_jitter(multiplier=1, max=20),
+            sleep=self.control.wait,
+            before_sleep=lambda state: self.report.log(
+                "warning", f"{state.outcome and state.outcome.exception()}; going on from what is durable"
+            ),
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt, explained():
+                self._execute()
+
+    def _execute(self) -> None:
+        self.rows = self.bytes = 0
+        self.notes.clear()
         self.report.stage(1)
         with closing(open_source(self.job)) as source, closing(open_target(self.job)) as target:
             with self._phase("plan"):
@@ -126,6 +150,7 @@ class _Run:
             with self._phase("structure"):
                 journal = self._structure(source, target, plan)
             if target.is_finished():
+                self.report.stage(5)
                 return
             self.control.check()
             with self._phase("data"):
@@ -157,6 +182,7 @@ class _Run:
     def _structure(self, source: MysqlSource, target: PostgresTarget, plan: Plan) -> dict[str, TableState]:
         self.report.stage(2)
         earlier = target.claim()
+        self.begun = True
         details = {table.target.name: table.journal_detail() for table in plan.tables}
         journal = target.prepare(plan.database, details, self._sql)
         self._source_position(source, target, earlier)

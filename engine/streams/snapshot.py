@@ -25,6 +25,7 @@ from engine.connectors.postgres.target import PostgresTarget
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
 from engine.streams.bytequeue import ByteQueue, Closed
+from engine.streams.ends import is_loss
 from engine.streams.job import Control, Interrupted, Report
 from engine.streams.plan import TablePlan
 from ext.pgcopy import CopyEncoder
@@ -208,7 +209,7 @@ class _Worker:
         """Load one chunk, trying again when a connection is lost; each try first asks whether the last one's
         COMMIT got through."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_loss),
+            retry=tenacity.retry_if_exception(is_loss),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=15),
             sleep=self._control.wait,
@@ -333,10 +334,6 @@ def _increase(
     before: Mapping[tuple[str, str], int], after: Mapping[tuple[str, str], int]
 ) -> dict[tuple[str, str], int]:
     return {key: count - before.get(key, 0) for key, count in after.items() if count != before.get(key, 0)}
-
-
-def _is_loss(error: BaseException) -> bool:
-    return isinstance(error, EngineError) and error.code in (Code.CONNECTION_LOST, Code.CONNECTION_FAILED)
 
 
 # ---------------------------------------------------------------- naming the row

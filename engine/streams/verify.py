@@ -169,7 +169,7 @@ class _Comparison:
         hashing = ours.hashing
 
         def encode_source(column: DigestColumn) -> Callable[[Any], bytes]:
-            return source_encoder(column, policies, flavor)
+            return source_encoder(column, flavor)
 
         def encode_target(column: DigestColumn) -> Callable[[Any], bytes]:
             return target_encoder(column, flavor)

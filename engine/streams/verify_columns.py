@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass, replace
 
 from engine.config import Policies
@@ -67,23 +66,6 @@ for _kind in (Kind.FLOAT32, Kind.FLOAT64):
         _PAIRS[_kind, _base] = Form.FLOAT
 
 _LIKELY = {Form.FLOAT: Form.FLOAT_TEXT, Form.JSON: Form.JSON_TEXT}
-
-# Character sets whose conversion to UTF-8 by the server loses nothing it was given. The others hold byte
-# sequences (NEC and IBM extensions, private use) the server turns into '?'.
-_CONVERTED_BY_SERVER = frozenset(
-    {"utf8mb4", "utf8mb3", "utf8", "ascii", "latin1", "ucs2", "utf16", "utf16le", "utf32", "binary"}
-)
-_CODECS = {
-    "sjis": "cp932",
-    "cp932": "cp932",
-    "ujis": "euc_jp",
-    "eucjpms": "euc_jp",
-    "big5": "big5hkscs",
-    "gbk": "gbk",
-    "gb2312": "gb2312",
-    "gb18030": "gb18030",
-    "euckr": "cp949",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +163,7 @@ def _form(read: ReadColumn, target: TargetColumn) -> Form:
         if base == "bytea":
             return Form.BYTES
         if base in _WORDS:
-            return Form.DECODED if codec(read) is not None else Form.TEXT
+            return Form.TEXT
     elif logical.kind in _BYTES and base == "bytea":
         return Form.BYTES
     elif logical.kind is Kind.JSON_TEXT and base in ("json", *_WORDS):
@@ -189,17 +171,6 @@ def _form(read: ReadColumn, target: TargetColumn) -> Form:
     if logical.kind is Kind.DECIMAL and target.type == f"numeric({logical.precision},{logical.scale})":
         return Form.DECIMAL
     return _PAIRS.get((logical.kind, base), Form.PRINTED)
-
-
-def codec(read: ReadColumn) -> str | None:
-    """The Python codec of text the source server cannot be trusted to convert, else None."""
-    charset = (read.source.charset or "").lower()
-    if read.source.type.kind not in _TEXTS or not charset or charset in _CONVERTED_BY_SERVER:
-        return None
-    name = _CODECS.get(charset)
-    if name is None:
-        return None
-    return codecs.lookup(name).name
 
 
 def _inline(read: ReadColumn, form: Form, limit: int, utf8: bool) -> int | None:

@@ -230,6 +230,6 @@ def _shown(column: DigestColumn, field: bytes) -> Any:
     text = field.decode("utf-8", "replace")
     if column.form is Form.INTEGER:
         return int(text)
-    if text[:1] != "h" and column.form in (Form.TEXT, Form.PRINTED, Form.DECODED):
+    if text[:1] != "h" and column.form in (Form.TEXT, Form.PRINTED):
         return text.partition(":")[2]
     return text

@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from engine.config import Policies
 from engine.connectors.base import DigestColumn, Form
-from engine.streams.verify_columns import codec
 
 Encoder = Callable[[Any], bytes]
 
@@ -158,7 +156,7 @@ def pgvector_vector(value: bytes) -> bytes:
 # ---------------------------------------------------------------- the table of encoders
 
 
-def source_encoder(column: DigestColumn, policies: Policies, flavor: str) -> Encoder:
+def source_encoder(column: DigestColumn, flavor: str) -> Encoder:
     match column.form:
         case Form.FLOAT:
             return _float(flavor)
@@ -168,8 +166,6 @@ def source_encoder(column: DigestColumn, policies: Policies, flavor: str) -> Enc
             return mysql_geometry
         case Form.VECTOR:
             return mysql_vector
-        case Form.DECODED:
-            return _decoder(codec(column.read) or "utf-8", policies)
     raise ValueError(f"{column.form} is printed by the server")
 
 
@@ -184,24 +180,9 @@ def target_encoder(column: DigestColumn, flavor: str) -> Encoder:
             return ewkb_geometry
         case Form.VECTOR:
             return pgvector_vector if column.target.base == "vector" else array_vector
-        case Form.DECODED:
-            return str.encode
     raise ValueError(f"{column.form} is printed by the server")
 
 
 def _float(flavor: str) -> Encoder:
     bits = float_bits_without_sign_of_zero if flavor == "mariadb" else float_bits
     return lambda value: bits(float(value))
-
-
-def _decoder(name: str, policies: Policies) -> Encoder:
-    errors = "replace" if policies.invalid_text == "replace" else "surrogateescape"
-    nul = {"strip": "", "replace": "�"}.get(policies.nul_byte)
-
-    def encode(value: bytes) -> bytes:
-        text = value.decode(name, errors)
-        if nul is not None:
-            text = text.replace("\0", nul)
-        return text.encode("utf-8", "surrogateescape")
-
-    return encode

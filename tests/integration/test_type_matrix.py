@@ -422,9 +422,7 @@ def test_a_value_that_cannot_go_fails_naming_it(
 ) -> None:
     case = Case(slug, ddl, ("NULL",), "")
     fill(source_server, source_database, case)
-    source_server.execute(
-        f"SET sql_mode = ''; INSERT INTO t VALUES (77, {value})", database=source_database
-    )
+    source_server.execute(f"SET sql_mode = ''; INSERT INTO t VALUES (77, {value})", database=source_database)
     stream = running.job(
         source_server,
         source_database,

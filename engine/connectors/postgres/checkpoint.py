@@ -7,7 +7,7 @@ One table a schema, one row a fact, all of them written in the transaction they 
     (stream, table,  n)  chunk n is committed: its rows and bytes
 
 Every attempt raises the epoch. A commit takes a share lock on the stream's row and compares; raising waits
-for commits under way. So a worker that should be dead either committed before the new attempt looked, or never.
+for commits under way. So a worker that should be dead committed before the new attempt looked, or never.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which encoder of `ext.pgcopy` carries an image into a column: the right half of every codec, as one table."""
+"""Which encoder of `ext.pgcopy` carries an image into a column: the right half of every codec, in a table."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from engine.config import DbTarget, Policies, WriteMode
 from engine.connectors.base import Note, Severity, TableRead, TargetColumn, TargetTable
-from engine.connectors.postgres import encode
 from engine.connectors.postgres.catalog import LiveColumn, LiveTable
+from engine.connectors.postgres.encode import choose
 from engine.errors import EngineError
 from ext.pgcopy import EncoderSpec
 
@@ -31,7 +31,7 @@ def live_columns(table: TargetTable, live: LiveTable) -> TargetTable:
 def encoders(read: TableRead, table: TargetTable, policies: Policies) -> tuple[EncoderSpec, ...]:
     """One encoder per column of the read, in its order. STRUCTURE_MISMATCH names a pair without one."""
     by_source = {column.source: column for column in table.columns}
-    return tuple(encode.choose(column, by_source[column.name], policies) for column in read.columns)
+    return tuple(choose(column, by_source[column.name], policies) for column in read.columns)
 
 
 def misfits(read: TableRead, table: TargetTable, live: LiveTable, target: DbTarget) -> list[Note]:

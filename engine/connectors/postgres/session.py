@@ -68,6 +68,10 @@ def connect(
                 autocommit=True,
                 **tls,
             )
+        except UnicodeError as error:  # a host name that cannot be one
+            raise explain_error(
+                psycopg.OperationalError(f"name or service not known: {error}"), connection
+            ) from None
         except psycopg.Error as error:
             raise explain_error(error, connection) from None
     try:

@@ -70,11 +70,13 @@ def decide(
 
 
 def _drop(session: PgConnection, tables: Sequence[TargetTable], log: SqlLog) -> None:
+    # All at once: they may refer to each other.
     names = ", ".join(qualified(table.schema, table.name) for table in tables)
     _run(session, f"DROP TABLE {names}", "drop", log)
     for table in tables:
         for statement in table.statements:
-            if statement.phase is Phase.TYPE and _exists(session, statement):
+            if statement.phase is Phase.TYPE:
+                # Also one with other labels than now: the source's may have changed since it was made.
                 name = qualified(table.schema, statement.object)
                 _run(session, f"DROP TYPE IF EXISTS {name}", "drop", log)
 
