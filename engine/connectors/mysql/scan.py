@@ -8,15 +8,15 @@ from pymysql.connections import Connection as MysqlSession
 
 from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Facts
+from engine.connectors.mysql.charsets import lossy, may_be_lossy
 from engine.connectors.mysql.identifiers import qualified, quote
-from engine.schema import Column, IndexMethod, Table
+from engine.schema import Column, IndexMethod, IndexPart, Table
 from engine.types import Kind
 
 LONG_KEY = 2_600  # bytes; a B-tree entry of PostgreSQL ends at 2,704
 _MOMENTS = (Kind.DATE, Kind.DATETIME, Kind.TIMESTAMP)
-# Charsets whose bytes the server may turn into '?' on their way to utf8mb4.
-_LOSSY = frozenset({"sjis", "cp932", "ujis", "eucjpms", "gbk", "gb2312", "gb18030", "big5", "euckr"})
-_TEXTS = (Kind.CHAR, Kind.VARCHAR, Kind.TEXT)
+_BYTES = frozenset({Kind.BINARY, Kind.VARBINARY, Kind.BLOB})
+_SIZED = _BYTES | {Kind.CHAR, Kind.VARCHAR, Kind.TEXT}
 
 
 def facts(session: MysqlSession[Any], table: Table, policies: Policies) -> Facts:
@@ -45,15 +45,24 @@ def _questions(table: Table, column: Column, policies: Policies) -> list[tuple[s
     if flag or wide_counter:
         asked += [("min", f"MIN({name})"), ("max", f"MAX({name})")]
     if kind.kind in _MOMENTS and policies.zero_date == "null" and not column.nullable:
-        asked.append(("zero_dates", f"COALESCE(SUM(DAYOFMONTH({name}) = 0 OR MONTH({name}) = 0), 0)"))
+        asked.append(("zero_dates", f"COALESCE(SUM({outside_calendar(name)}), 0)"))
     if kind.kind is Kind.ENUM:
         asked.append(("empty_enum", f"COALESCE(SUM({name} + 0 = 0), 0)"))
     if _may_be_long(table, column):
-        asked.append(("max_octets", f"COALESCE(MAX(LENGTH(CONVERT({name} USING utf8mb4))), 0)"))
-    if kind.kind in _TEXTS and column.charset in _LOSSY:
-        back = f"CONVERT(CONVERT({name} USING utf8mb4) USING {column.charset})"
-        asked.append(("lossy_text", f"COALESCE(SUM(CAST({back} AS BINARY) <> CAST({name} AS BINARY)), 0)"))
+        value = name if kind.kind in _BYTES else f"CONVERT({name} USING utf8mb4)"
+        asked.append(("max_octets", f"COALESCE(MAX(LENGTH({value})), 0)"))
+    if may_be_lossy(column):
+        asked.append(("lossy_text", f"COALESCE(SUM({lossy(column)}), 0)"))
     return asked
+
+
+def outside_calendar(name: str) -> str:
+    """A condition on a quoted date column: zero parts, year 0, or a day its month does not have, which is
+    what the readers refuse or replace."""
+    return (
+        f"DAYOFMONTH({name}) = 0 OR MONTH({name}) = 0 OR YEAR({name}) = 0"
+        f" OR DAYOFMONTH({name}) > DAYOFMONTH(LAST_DAY({name}))"
+    )
 
 
 def _is_key(table: Table, name: str) -> bool:
@@ -65,21 +74,28 @@ def _is_key(table: Table, name: str) -> bool:
 
 
 def _may_be_long(table: Table, column: Column) -> bool:
-    """An indexed column whose values could exceed what a B-tree of PostgreSQL takes."""
-    kind = column.type
-    if kind.kind in (Kind.CHAR, Kind.VARCHAR):
-        widest = 4 * (kind.length or 0)
-    elif kind.kind in (Kind.BINARY, Kind.VARBINARY):
-        widest = kind.length or 0
-    else:
-        widest = LONG_KEY + 1 if kind.kind in (Kind.TEXT, Kind.BLOB) else 0
-    if widest <= LONG_KEY:
+    """A column of an index whose entries could exceed what a B-tree of PostgreSQL takes, all parts together.
+    MariaDB's HASH of a long UNIQUE becomes a B-tree too."""
+    if column.type.kind not in _SIZED:
         return False
-    parts = [
-        *table.primary_key,
-        *(p for index in table.indexes if index.method is IndexMethod.BTREE for p in index.parts),
-    ]
-    return any(part.column == column.name and part.prefix is None for part in parts)
+    keys = [table.primary_key]
+    keys += [index.parts for index in table.indexes if index.method in (IndexMethod.BTREE, IndexMethod.HASH)]
+    return any(
+        any(part.column == column.name and part.prefix is None for part in parts)
+        and sum(_widest(table, part) for part in parts) > LONG_KEY
+        for parts in keys
+    )
+
+
+def _widest(table: Table, part: IndexPart) -> int:
+    """Bytes of a key part at most, as UTF-8; 0 for what is always small, or is not a column."""
+    if part.column is None:
+        return 0
+    kind = table.column(part.column).type
+    if kind.kind not in _SIZED:
+        return 0
+    length = part.prefix if part.prefix is not None else (kind.length or 0)
+    return length if kind.kind in _BYTES else 4 * length
 
 
 def extremes(session: MysqlSession[Any], table: Table, column: str) -> tuple[int | None, int | None]:

@@ -10,8 +10,10 @@ import pyarrow as pa
 from pymysql.connections import Connection as MysqlSession
 
 from engine.config import Policies
-from engine.connectors.base import Note, ReadColumn, ServerInfo, TableRead
-from engine.connectors.mysql.identifiers import quote
+from engine.connectors.base import Note, ReadColumn, ServerInfo, Severity, TableRead
+from engine.connectors.mysql.charsets import TEXT_KINDS, lossy, may_be_lossy
+from engine.connectors.mysql.identifiers import literal, qualified, quote
+from engine.connectors.mysql.scan import extremes
 from engine.schema import Column, IndexMethod, Table
 from engine.types import Image, Kind
 
@@ -72,13 +74,24 @@ def way(column: Column, policies: Policies, boolean: bool) -> Way:
         return Way(Image.BOOL if boolean else Image.INT, arrow)
     if kind is Kind.ENUM:
         if "" in column.type.labels:
-            return Way(Image.TEXT, pa.string(), "IF({0} + 0 = 0, '\\0 index 0', {0})", None)
+            impossible = literal(impossible_label(column.type.labels))
+            return Way(Image.TEXT, pa.string(), f"IF({{0}} + 0 = 0, {impossible}, {{0}})", None)
         return Way(Image.TEXT, pa.string())
     if kind is Kind.SET:
         if any("?" in label for label in column.type.labels):
             return Way(Image.SET_TEXT, pa.string())
-        return Way(Image.SET, pa.uint64(), "CAST({} + 0 AS UNSIGNED)", None)
+        # Not `+ 0`: on MySQL that goes through a double, which has 53 bits for 64 labels.
+        return Way(Image.SET, pa.uint64(), "CAST({} AS UNSIGNED)", None)
     return _PLAIN[kind]
+
+
+def impossible_label(labels: tuple[str, ...]) -> str:
+    """A text that is no label: what the invalid value (index 0) reads as where '' is a label itself, so that
+    no target takes it for that one."""
+    text = "index 0"
+    while text in labels:
+        text += "'"
+    return text
 
 
 def plan_read(
@@ -92,21 +105,69 @@ def plan_read(
 ) -> tuple[TableRead, tuple[Note, ...]]:
     """The columns of a table as they are read, the key that ranges its chunks, and the size of its batches.
 
-    Generated columns are left out but for `plain_generated`. `max_rows` caps the rows of a batch.
+    Generated columns are left out but for `plain_generated` and where the policy says `plain`. `max_rows`
+    caps the rows of a batch. Notes are about values that cannot be read as they are; those of severity
+    REFUSED say so with a count. Raises what PyMySQL raises.
     """
-    columns = tuple(
-        _column(session, table, column, policies)
+    read = [
+        column
         for column in table.columns
-        if column.generated is None or column.name in plain_generated
+        if column.generated is None or policies.generated == "plain" or column.name in plain_generated
+    ]
+    counts = _damaged(session, table, read)
+    notes = tuple(
+        _note(table, column, policies, counts[column.name]) for column in read if counts.get(column.name)
     )
-    widest = widest_row(table)
+    columns = tuple(
+        _column(session, table, column, policies, bool(counts.get(column.name))) for column in read
+    )
     rows = max(1, min(max_rows or MAX_BATCH_ROWS, MAX_BATCH_ROWS))
-    return TableRead(table, columns, range_key(table), rows, BATCH_BYTES, widest), ()
+    widest = widest_row(table, _longest_seen(session, table, read))
+    return TableRead(table, columns, range_key(table), rows, BATCH_BYTES, widest), notes
 
 
-def _column(session: MysqlSession[Any], table: Table, column: Column, policies: Policies) -> ReadColumn:
+def _damaged(session: MysqlSession[Any], table: Table, columns: list[Column]) -> dict[str, int]:
+    """By column: values that read as something else than they are. One query, none where nothing can be."""
+    questions = {column.name: lossy(column) for column in columns if may_be_lossy(column)}
+    questions |= {
+        column.name: f"{quote(column.name)} + 0 = 0"
+        for column in columns
+        if column.type.kind is Kind.ENUM and "" in column.type.labels
+    }
+    if not questions:
+        return {}
+    asked = ", ".join(f"COALESCE(SUM({condition}), 0)" for condition in questions.values())
+    with session.cursor() as cursor:
+        cursor.execute(f"SELECT {asked} FROM {qualified(table.schema, table.name)}")
+        row = cursor.fetchone() or ()
+    return {name: int(count) for name, count in zip(questions, row, strict=True)}
+
+
+def _note(table: Table, column: Column, policies: Policies, count: int) -> Note:
+    if column.type.kind is Kind.ENUM:
+        text = (
+            "Rows hold the invalid value (index 0), which as text cannot be told from the label ''; "
+            f"give them a label at the source: UPDATE {quote(table.name)} SET {quote(column.name)} = '' "
+            f"WHERE {quote(column.name)} + 0 = 0."
+        )
+        return Note(Severity.REFUSED, "enum-index-0", text, table.name, column.name, None, count)
+    outcome = {
+        "refuse": "set policies.invalidText to replace or bytea",
+        "replace": "they come as '?'",
+        "bytea": f"the column is read as its {column.charset} bytes",
+    }[policies.invalid_text]
+    text = f"Values have bytes that are no character of {column.charset}; {outcome}."
+    severity = Severity.REFUSED if policies.invalid_text == "refuse" else Severity.WARNING
+    return Note(severity, "lossy-charset", text, table.name, column.name, "invalidText", count)
+
+
+def _column(
+    session: MysqlSession[Any], table: Table, column: Column, policies: Policies, damaged: bool
+) -> ReadColumn:
     boolean = policies.tinyint1 == "boolean" and is_flag(column) and flags_only(session, table, column.name)
     chosen = way(column, policies, boolean)
+    if damaged and policies.invalid_text == "bytea" and column.type.kind in TEXT_KINDS:
+        chosen = Way(Image.BYTES, pa.large_binary(), "CAST({} AS BINARY)")
     quoted = quote(column.name)
     return ReadColumn(
         name=column.name,
@@ -124,9 +185,11 @@ def is_flag(column: Column) -> bool:
     return column.type.kind is Kind.INT8 and column.type.display_width == 1 and not column.type.unsigned
 
 
-# Kinds whose order on the server is the order of their values for every comparison of ours. Text is ordered
-# by its collation, which the server itself applies to the boundaries; floats, enums, sets and MariaDB's uuid
-# are compared in another way than they are written.
+# Kinds that order and range a table. The server alone compares boundaries, each written as ranges.key_literal
+# does, so text goes by its collation and TIMESTAMP by the session's UTC. Left out: floats (a printed boundary
+# need not be the stored value), enums, sets and bits (compared as numbers, past their index), MariaDB's uuid
+# and inet (their order is not that of their text, and no other side could repeat it), text and blobs (only
+# prefixes of them are indexed).
 _RANGED = frozenset(
     {
         Kind.INT8,
@@ -140,6 +203,9 @@ _RANGED = frozenset(
         Kind.VARBINARY,
         Kind.DATE,
         Kind.DATETIME,
+        Kind.TIMESTAMP,
+        Kind.TIME,
+        Kind.YEAR,
         Kind.DECIMAL,
     }
 )
@@ -169,11 +235,15 @@ def range_key(table: Table) -> tuple[str, ...]:
     return ()
 
 
-_WIDTHS = {Kind.TEXT: 1 << 16, Kind.BLOB: 1 << 16, Kind.JSON: 1 << 16, Kind.JSON_TEXT: 1 << 16}
+_LOBS = frozenset({Kind.TEXT, Kind.BLOB, Kind.JSON, Kind.JSON_TEXT, Kind.GEOMETRY, Kind.VECTOR, Kind.OTHER})
+_SMALL_LOB = 65_535  # declared length up to which the declaration is taken
+_PROBED_BYTES = 16 << 20
+_PROBED_ROWS = 500
 
 
-def widest_row(table: Table) -> int:
-    """Bytes the widest row may take: declared lengths, and for values without one the average row."""
+def widest_row(table: Table, longest: int = 0) -> int:
+    """Bytes the widest row may take: declared lengths, an average row, and for large values without a useful
+    length `longest`, twice."""
     total = 0
     for column in table.columns:
         length = column.type.length
@@ -181,15 +251,37 @@ def widest_row(table: Table) -> int:
             total += 4 * (length or 255)
         elif column.type.kind in (Kind.BINARY, Kind.VARBINARY):
             total += length or 255
+        elif column.type.kind in _LOBS:
+            total += min(length or _SMALL_LOB, _SMALL_LOB)
         else:
-            total += _WIDTHS.get(column.type.kind, 32)
+            total += 32
     average = table.estimated_bytes // table.estimated_rows if table.estimated_rows else 0
-    return max(total, average)
+    return max(total, average, 2 * longest)
+
+
+def _longest_seen(session: MysqlSession[Any], table: Table, columns: list[Column]) -> int:
+    """The longest row, by its large values, among a few: as many as the server says lie in 16 MiB. A value
+    larger than all of them is still read, only in a larger batch."""
+    large = [
+        column
+        for column in columns
+        if column.type.kind in _LOBS and (column.type.length or _SMALL_LOB + 1) > _SMALL_LOB
+    ]
+    if not large:
+        return 0
+    average = max(1, table.estimated_bytes // max(1, table.estimated_rows))
+    rows = max(1, min(_PROBED_ROWS, _PROBED_BYTES // average))
+    total = " + ".join(f"COALESCE(LENGTH({quote(column.name)}), 0)" for column in large)
+    with session.cursor() as cursor:
+        cursor.execute(
+            f"SELECT MAX(n) FROM (SELECT {total} n FROM {qualified(table.schema, table.name)} "
+            f"LIMIT {rows}) few"
+        )
+        row = cursor.fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def flags_only(session: MysqlSession[Any], table: Table, column: str) -> bool:
     """Whether a column holds nothing but 0, 1 and NULL now; the encoder checks each value again."""
-    from engine.connectors.mysql.scan import extremes
-
     low, high = extremes(session, table, column)
     return (low is None or low >= 0) and (high is None or high <= 1)
