@@ -15,7 +15,7 @@ from typing import Any
 from engine import schema
 from engine.connectors.base import ServerInfo
 from engine.connectors.mysql import catalog_sql as sql
-from engine.connectors.mysql import defaults, hidden_values
+from engine.connectors.mysql import defaults, hidden_values, show_create
 from engine.connectors.mysql.catalog_keys import checks, foreign_keys, indexes
 from engine.connectors.mysql.catalog_objects import events, partitions, routines, sequences, triggers
 from engine.connectors.mysql.catalog_sql import Catalog
@@ -67,22 +67,20 @@ def read_database(conn: Any, info: ServerInfo, database: str, only: Sequence[str
         if kind is None:
             notes.append(f"{name} is a {row[1].lower()}, which is not read")
         elif kind is schema.TableKind.VIEW:
-            if not definitions.get(name):
-                notes.append(f"the definition of view {name} is not shown to this user (SHOW VIEW is needed)")
-            views.append(schema.View(found, name, definitions.get(name) or "", tuple(columns[name])))
+            query = _view_query(catalog, name, definitions.get(name) or "", notes)
+            views.append(schema.View(found, name, query, tuple(columns[name])))
         elif kind is not schema.TableKind.SEQUENCE:
             primary, others = index_rows.get(name, ((), ()))
             table = _table(found, row, kind, info.flavor, columns[name])
-            built.append(
-                replace(
-                    table,
-                    primary_key=primary,
-                    indexes=others,
-                    foreign_keys=key_rows.get(name, ()),
-                    checks=_explicit_checks(check_rows.get(name, ()), columns[name]),
-                    partitions=partition_rows.get(name, ()),
-                )
+            table = replace(
+                table,
+                primary_key=primary,
+                indexes=others,
+                foreign_keys=key_rows.get(name, ()),
+                checks=_explicit_checks(check_rows.get(name, ()), columns[name]),
+                partitions=partition_rows.get(name, ()),
             )
+            built.append(_expressions_restored(catalog, table, notes) if info.flavor == "mariadb" else table)
             notes += _table_notes(built[-1])
     whole = only is None
     sequence_names = [name for name, row in sorted(tables.items()) if row[1] == "SEQUENCE"]
@@ -96,6 +94,44 @@ def read_database(conn: Any, info: ServerInfo, database: str, only: Sequence[str
         sequences=sequences(catalog, sequence_names),
         notes=tuple(notes),
     )
+
+
+def _view_query(catalog: Catalog, name: str, query: str, notes: list[str]) -> str:
+    """The SELECT of a view, whole; "" with a note where this user may not see it."""
+    if not query:
+        notes.append(f"the definition of view {name} is not shown to this user (SHOW VIEW is needed)")
+    if "?" not in query:
+        return query
+    shown = show_create.statement(catalog.conn, "VIEW", catalog.database, name)
+    return (show_create.view_query(shown, name) if shown else None) or query
+
+
+def _expressions_restored(catalog: Catalog, table: schema.Table, notes: list[str]) -> schema.Table:
+    """The table with '?' in its expressions as they were written."""
+    suspects = [column for column in table.columns if _has_mark(column)]
+    checks_of = [check for check in table.checks if "?" in check.expression]
+    if not suspects and not checks_of:
+        return table
+    shown = show_create.statement(catalog.conn, "TABLE", catalog.database, table.name) or ""
+    columns = {column.name: show_create.column_restored(column, shown) for column in suspects}
+    named = {check.name: show_create.check_restored(check, shown) for check in checks_of}
+    notes += [
+        f"an expression of {table.name} ({name}) has a '?' that may stand for another character"
+        for name in [n for n, c in columns.items() if c is None] + [n for n, c in named.items() if c is None]
+    ]
+    return replace(
+        table,
+        columns=tuple(columns.get(column.name) or column for column in table.columns),
+        checks=tuple(named.get(check.name) or check for check in table.checks),
+    )
+
+
+def _has_mark(column: schema.Column) -> bool:
+    texts = (
+        column.generated.expression if column.generated else None,
+        column.default.expression if column.default else None,
+    )
+    return any(text is not None and "?" in text for text in texts)
 
 
 def _find_database(conn: Any, database: str) -> tuple[str, bool]:

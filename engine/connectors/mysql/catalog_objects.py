@@ -10,6 +10,7 @@ from engine import schema
 from engine.connectors.mysql import catalog_sql as sql
 from engine.connectors.mysql.catalog_sql import Catalog
 from engine.connectors.mysql.identifiers import qualified, quote
+from engine.connectors.mysql.show_create import questionable, statement
 
 _SEQUENCES_A_QUERY = 50
 
@@ -35,17 +36,19 @@ def triggers(catalog: Catalog) -> tuple[schema.Trigger, ...]:
         catalog.of_tables(sql.TRIGGERS, "EVENT_OBJECT_TABLE"),
         key=lambda row: (row[0], row[2], row[3], int(row[5]), row[1]),
     )
-    return tuple(
-        schema.Trigger(
-            schema=catalog.database,
-            name=name,
-            table=table,
-            timing=timing,
-            event=event,
-            definition=f"CREATE TRIGGER {quote(name)} {timing} {event} ON {quote(table)} FOR EACH ROW {body}",
-        )
-        for table, name, timing, event, body, _ in rows
-    )
+    found = []
+    for table, name, timing, event, body, _ in rows:
+        head = f"CREATE TRIGGER {quote(name)} {timing} {event} ON {quote(table)} FOR EACH ROW"
+        definition = _definition(catalog, "TRIGGER", name, body, f"{head} {body}")
+        found.append(schema.Trigger(catalog.database, name, table, timing, event, definition))
+    return tuple(found)
+
+
+def _definition(catalog: Catalog, kind: str, name: str, body: str | None, made: str) -> str:
+    """`made` out of the catalog, or SHOW CREATE's own where the catalog may have bent the body."""
+    if kind.startswith("PACKAGE") or not questionable(body):
+        return made
+    return statement(catalog.conn, kind, catalog.database, name) or made
 
 
 def routines(catalog: Catalog, notes: list[str]) -> tuple[schema.Routine, ...]:
@@ -68,7 +71,8 @@ def routines(catalog: Catalog, notes: list[str]) -> tuple[schema.Routine, ...]:
             head += f"({listed})"
         if kind == "FUNCTION":
             head += f" RETURNS {returns}"
-        definition = "" if body is None else f"{head} {body}"
+        made = "" if body is None else f"{head} {body}"
+        definition = _definition(catalog, kind, name, body, made)
         found.append(schema.Routine(catalog.database, name, kind, definition))
     return tuple(found)
 
@@ -78,8 +82,8 @@ def events(catalog: Catalog) -> tuple[schema.Event, ...]:
     result = []
     for name, kind, execute_at, value, unit, body in rows:
         schedule = f"AT '{execute_at}'" if kind == "ONE TIME" else f"EVERY {value} {unit}"
-        definition = f"CREATE EVENT {quote(name)} ON SCHEDULE {schedule} DO {body}"
-        result.append(schema.Event(catalog.database, name, definition))
+        made = f"CREATE EVENT {quote(name)} ON SCHEDULE {schedule} DO {body}"
+        result.append(schema.Event(catalog.database, name, _definition(catalog, "EVENT", name, body, made)))
     return tuple(result)
 
 

@@ -27,7 +27,9 @@ def repaired(
     """The columns with true defaults and labels for those in `names`; what stays unknown goes to `notes`."""
     suspects = [column for column in columns if column.name in names]
     labelled = [column for column in suspects if any("?" in label for label in column.type.labels)]
-    wanted = [column for column in suspects if column.default is not None]
+    wanted = [
+        column for column in suspects if column.default is not None and column.default.literal is not None
+    ]
     try:
         values = _defaults(conn, database, table, wanted) if wanted else {}
     except pymysql.MySQLError:
