@@ -98,4 +98,10 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
 
 
 def cleanup_stream(job: StreamJob) -> None:
-    Path(_script(job)["ledger"]).with_suffix(".forgotten").touch()
+    script = _script(job)
+    tried = Path(script["ledger"]).with_suffix(".tried")
+    with tried.open("a") as handle:
+        handle.write("1")
+    if tried.stat().st_size <= script.get("busy", 0):
+        raise EngineError(Code.CONNECTION_FAILED, "too many clients")
+    Path(script["ledger"]).with_suffix(".forgotten").touch()

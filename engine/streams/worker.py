@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from engine.streams.redaction import redact, secrets_of
 from engine.streams.reporting import PipeReport
 
 RUNNER_VARIABLE = "DBSTREAMS_WORKER_RUNNER"
+FORGET_PAUSES = (0.5, 2.0)  # between attempts at dropping them
 FORGET_SECONDS = 60.0  # for the order to drop the checkpoints of a finished stream
 LEAVE_SECONDS = 60.0  # after the supervisor is gone; the epoch in the target guards what comes later
 
@@ -84,12 +86,18 @@ def _forget(job: StreamJob, report: PipeReport, orders: _Orders) -> None:
     keeps a repeated run from loading the rows again."""
     if not orders.forget.wait(FORGET_SECONDS) or orders.abandoned:
         return
-    try:
-        _runner().cleanup_stream(job)
-    except Exception as error:
-        report.send({"t": "forgotten", "error": _failure(error, job)["error"]["error"]})
-    else:
-        report.send({"t": "forgotten"})
+    # A target that is busy for a moment must not leave rows behind for good.
+    for pause in (*FORGET_PAUSES, None):
+        try:
+            _runner().cleanup_stream(job)
+        except Exception as error:
+            if pause is None or orders.abandoned:
+                report.send({"t": "forgotten", "error": _failure(error, job)["error"]["error"]})
+                return
+            time.sleep(pause)
+        else:
+            report.send({"t": "forgotten"})
+            return
 
 
 def _failure(error: BaseException, job: StreamJob) -> dict[str, Any]:

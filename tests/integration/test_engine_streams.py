@@ -379,3 +379,15 @@ def test_an_unknown_stream_is_said_to_be_unknown(engine: Engine, call: str) -> N
 def test_the_stand_in_has_the_shape_of_what_it_stands_in_for() -> None:
     for name in ("run_stream", "verify_stream", "cleanup_stream"):
         assert inspect.signature(getattr(run, name)) == inspect.signature(getattr(fake_runner_module, name))
+
+
+@pytest.mark.parametrize(("busy", "gone"), [(2, True), (3, False)])
+def test_checkpoints_are_tried_again_and_never_fail_a_finished_stream(
+    engine: Engine, tmp_path: Path, busy: int, gone: bool
+) -> None:
+    """slug: stop-cleanup"""
+    stream = engine.configs.start(config(engine, tmp_path, busy=busy))["id"]
+    assert engine.streams.wait(stream, 60)["status"] == "FINISHED"
+    assert (tmp_path / "c.forgotten").exists() is gone
+    warnings = [entry["message"] for entry in engine.streams.logs(stream, level="warning")["items"]]
+    assert warnings == ([] if gone else ["its checkpoints are still on the target: too many clients"])
