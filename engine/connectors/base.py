@@ -288,7 +288,7 @@ class Form(StrEnum):
     DECIMAL = "decimal"  # as declared
     DECIMAL_TRIMMED = "decimal_trimmed"  # without trailing zeros of the fraction
     BITS = "bits"  # one digit a bit
-    DATE = "date"  # ISO, ' BC' behind the year 0 of MySQL, '-infinity' for the sentinel
+    DATE = "date"  # ISO, '-infinity' for the sentinel
     MOMENT = "moment"  # date and time without zone, or in UTC; fraction without trailing zeros
     DURATION = "duration"  # [-]HH:MM:SS with the fraction without trailing zeros
     TEXT = "text"  # UTF-8
@@ -301,14 +301,13 @@ class Form(StrEnum):
     JSON = "json"  # keys sorted, numbers by value
     GEOMETRY = "geometry"  # SRID, then WKB
     VECTOR = "vector"  # IEEE 754 single, four bytes each
-    DECODED = "decoded"  # text the source server itself cannot convert: raw bytes, decoded by us
     # Texts that name one value but are not always the same for the same value: alike proves equality, unlike
     # proves nothing.
     FLOAT_TEXT = "float_text"
     JSON_TEXT = "json_text"
 
 
-SERVER_FORMS = frozenset(Form) - {Form.FLOAT, Form.JSON, Form.GEOMETRY, Form.VECTOR, Form.DECODED}
+SERVER_FORMS = frozenset(Form) - {Form.FLOAT, Form.JSON, Form.GEOMETRY, Form.VECTOR}
 
 
 @dataclass(frozen=True, slots=True)

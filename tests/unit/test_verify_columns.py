@@ -91,20 +91,6 @@ def test_the_form_of_a_pair(type_: LogicalType, base: str, sql: str, form: Form)
 
 
 @pytest.mark.parametrize(
-    ("charset", "form"),
-    [
-        ("utf8mb4", Form.TEXT),
-        ("latin1", Form.TEXT),
-        ("sjis", Form.DECODED),
-        ("gbk", Form.DECODED),
-        (None, Form.TEXT),
-    ],
-)
-def test_text_the_server_may_not_convert_is_decoded_here(charset: str | None, form: Form) -> None:
-    assert one(LogicalType(Kind.VARCHAR, length=9), "varchar", "varchar(9)", charset).form is form
-
-
-@pytest.mark.parametrize(
     ("type_", "base", "inline"),
     [
         (LogicalType(Kind.VARCHAR, length=256), "varchar", None),

@@ -20,8 +20,10 @@ from pymysql.cursors import SSCursor
 
 from engine.config import Connection, Policies
 from engine.connectors.base import DigestColumn, Form, HashFunction, KeyRange
+from engine.connectors.mysql.charsets import lossy, may_be_lossy
 from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.identifiers import qualified, quote
+from engine.connectors.mysql.scan import outside_calendar
 from engine.connectors.mysql.session import connect, is_mariadb, kill_query
 from engine.schema import Table
 from engine.types import Image, Kind, LogicalType
@@ -52,8 +54,6 @@ class MysqlDigestSql:
                 return f"CAST({name} AS DOUBLE)"
             case Form.JSON:
                 return f"CONVERT({name} USING utf8mb4)"
-            case Form.DECODED:
-                return f"CAST({name} AS BINARY)"
             case Form.VECTOR:
                 return f"HEX({name})"
             case _:
@@ -131,7 +131,13 @@ class MysqlDigestSql:
         stored = quote(column.read.source.name)
         plain = column.read.source.type.kind in _STORED and column.read.source.charset in _UTF8
         sized = stored if plain and self._policies.nul_byte == "refuse" else text
-        return self._or_hash(column, sized, text, f"CONCAT(LENGTH({sized}), ':', {text})")
+        short = f"CONCAT(LENGTH({sized}), ':', {text})"
+        found = self._or_hash(column, sized, text, short)
+        if not may_be_lossy(column.read.source) or self._policies.invalid_text == "replace":
+            return found
+        # What the server would turn into '?' equals nothing.
+        marked = f"CONCAT('?', {self._hash(f'CAST({stored} AS BINARY)')})"
+        return f"IF({lossy(column.read.source)}, {marked}, {found})"
 
     def _or_hash(self, column: DigestColumn, sized: str, value: str, short: str) -> str:
         """`sized` has the length in bytes of `value`, and may be cheaper."""
@@ -165,17 +171,10 @@ class MysqlDigestSql:
         text = f"CAST({name} AS CHAR)"
         if logical.kind is not Kind.DATE and logical.fraction:
             text = _trimmed(text)
-        cases = []
-        if column.read.invalid != "refuse":
-            instead = "NULL" if column.read.invalid == "null" else "'-infinity'"
-            cases.append(f"WHEN {_outside_calendar(name)} THEN {instead}")
-        if logical.kind is not Kind.TIMESTAMP:
-            # PostgreSQL calls MySQL's year 0 the year 1 before Christ.
-            cases.append(
-                f"WHEN {name} < '0001-01-01' AND MONTH({name}) > 0 AND DAYOFMONTH({name}) > 0"
-                f" THEN CONCAT('0001', SUBSTRING({text}, 5), ' BC')"
-            )
-        return f"CASE {' '.join(cases)} ELSE {text} END" if cases else text
+        if column.read.invalid == "refuse":
+            return text
+        instead = "NULL" if column.read.invalid == "null" else "'-infinity'"
+        return f"CASE WHEN {outside_calendar(name)} THEN {instead} ELSE {text} END"
 
 
 def _utf8(value: str) -> str:
@@ -195,14 +194,6 @@ def _decimal(name: str, logical: LogicalType) -> str:
 
 def _trimmed(text: str) -> str:
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
-
-
-def _outside_calendar(name: str) -> str:
-    """Zero and partial dates, and days their month does not have. Year 0 counts as a leap year (1 BC is one),
-    which LAST_DAY of these servers denies."""
-    month, day = f"MONTH({name})", f"DAYOFMONTH({name})"
-    short = f"{day} > DAYOFMONTH(LAST_DAY({name})) AND NOT (YEAR({name}) = 0 AND {month} = 2 AND {day} = 29)"
-    return f"({month} = 0 OR {day} = 0 OR {short})"
 
 
 class MysqlDigestSession:
