@@ -31,7 +31,7 @@ from engine.streams.plan import TablePlan
 from ext.pgcopy import CopyEncoder
 from ext.rowerror import RowError
 
-QUEUE_BYTES = 24 << 20  # held between the two threads of one worker
+QUEUE_BYTES = 16 << 20  # held between the two threads of one worker
 DRAIN_SECONDS = 5.0  # how long a pause lets the chunks under way come to their end
 ATTEMPTS = 6  # at one chunk, when a connection is lost
 
