@@ -57,7 +57,8 @@ class Case:
 
 
 HEX = {"source": "HEX(c)", "target": "upper(encode(c, 'hex'))"}
-FLOAT = {"source": "CAST(CAST(c AS DOUBLE) AS CHAR)", "target": "c::float8::text", "norm": floating}
+# Not as text inside SQL: MySQL 9 cuts a double there at 22 characters.
+FLOAT = {"source": "CAST(c AS DOUBLE)", "target": "c::float8::text", "norm": floating}
 JSONB = {"norm": as_json}
 
 
