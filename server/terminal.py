@@ -43,8 +43,9 @@ class Terminal:
         self.out.print(
             f"{source}/{plan['source']['database']} ({plan['source']['server']}) → "
             f"{target}/{plan['target']['database']} schema {plan['target']['schema']}"
-            f" ({plan['target']['server']}): {len(tables)} tables, about {plan['estimatedRows']:,} rows,"
-            f" {size(plan['estimatedBytes'])}, {plan['chunks']} chunks, {workers or os.cpu_count()} workers",
+            f" ({plan['target']['server']}): {counted(len(tables), 'table')}, about {plan['estimatedRows']:,} rows,"
+            f" {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
+            f" {counted(workers or os.cpu_count() or 1, 'worker')}",
             markup=False,
         )
 
@@ -130,7 +131,7 @@ class PlainLines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._last = 0.0
+        self._last = time.monotonic()
 
     def show(self, stats: Mapping[str, Any]) -> None:
         now = time.monotonic()
@@ -203,6 +204,10 @@ def end_table(result: Mapping[str, Any], verdicts: Mapping[str, Any] | None) -> 
             cells.append("" if verdict is None else "equal" if verdict["equal"] else "DIFFERENT")
         grid.add_row(*(Text(cell) for cell in cells))
     return grid
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def size(count: float) -> str:
