@@ -43,8 +43,8 @@ class Terminal:
         self.out.print(
             f"{source}/{plan['source']['database']} ({plan['source']['server']}) → "
             f"{target}/{plan['target']['database']} schema {plan['target']['schema']}"
-            f" ({plan['target']['server']}): {counted(len(tables), 'table')}, about {plan['estimatedRows']:,} rows,"
-            f" {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
+            f" ({plan['target']['server']}): {counted(len(tables), 'table')},"
+            f" about {plan['estimatedRows']:,} rows, {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
             f" {counted(workers or os.cpu_count() or 1, 'worker')}",
             markup=False,
         )
