@@ -40,14 +40,17 @@ class Terminal:
     def plan(self, plan: Mapping[str, Any], source: str, target: str, workers: int) -> None:
         """One line: from, to, how much, how."""
         tables = plan["tables"]
-        self.out.print(
+        ends = (
             f"{source}/{plan['source']['database']} ({plan['source']['server']}) → "
             f"{target}/{plan['target']['database']} schema {plan['target']['schema']}"
-            f" ({plan['target']['server']}): {counted(len(tables), 'table')},"
-            f" about {plan['estimatedRows']:,} rows, {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
-            f" {counted(workers or os.cpu_count() or 1, 'worker')}",
-            markup=False,
+            f" ({plan['target']['server']})"
         )
+        much = (
+            f"{counted(len(tables), 'table')}, about {plan['estimatedRows']:,} rows,"
+            f" {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
+            f" {counted(workers or os.cpu_count() or 1, 'worker')}"
+        )
+        self.out.print(f"{ends}: {much}", markup=False)
 
     def whole_plan(self, plan: Mapping[str, Any]) -> None:
         """Every column, statement and note: what `--plan` is for."""
