@@ -1,13 +1,9 @@
-"""What the tests of the MySQL catalog share: a session on an empty utf8mb4 database, and short spellings."""
+"""What the tests of the MySQL catalog share: short spellings of schema values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from benchmarks.endpoints import MysqlEndpoint
 from engine import schema
 from engine.connectors.mysql.source import MysqlSource
 from engine.schema import (
@@ -15,7 +11,6 @@ from engine.schema import (
     IndexPart,
 )
 from engine.types import Kind, LogicalType
-from tests.integration.mysql_tables import opened
 
 UTF8 = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
 
@@ -26,21 +21,6 @@ def value(literal: str | bytes) -> Default:
 
 def varchar(length: int) -> LogicalType:
     return LogicalType(Kind.VARCHAR, length=length)
-
-
-@pytest.fixture
-def database(source_server: MysqlEndpoint, source_database: str) -> str:
-    source_server.execute(
-        f"ALTER DATABASE {source_database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        database=source_database,
-    )
-    return source_database
-
-
-@pytest.fixture
-def source(source_server: MysqlEndpoint, database: str) -> Iterator[MysqlSource]:
-    with opened(source_server, database) as source:
-        yield source
 
 
 def run(source: MysqlSource, *statements: str) -> None:

@@ -27,7 +27,7 @@ from tests.integration.mysql_catalogs import (
 )
 from tests.integration.mysql_tables import opened
 
-pytest_plugins = ["tests.integration.mysql_catalogs"]
+pytest_plugins = ["tests.integration.mysql_catalog_fixtures"]
 pytestmark = pytest.mark.integration
 
 

@@ -25,7 +25,7 @@ from tests.integration.mysql_catalogs import (
     varchar,
 )
 
-pytest_plugins = ["tests.integration.mysql_catalogs"]
+pytest_plugins = ["tests.integration.mysql_catalog_fixtures"]
 pytestmark = pytest.mark.integration
 
 # ddl, the expected column without its native type, and the flavour it is for (None: both)

@@ -24,7 +24,7 @@ from tests.integration.mysql_catalogs import (
     table,
 )
 
-pytest_plugins = ["tests.integration.mysql_catalogs"]
+pytest_plugins = ["tests.integration.mysql_catalog_fixtures"]
 pytestmark = pytest.mark.integration
 
 

@@ -75,13 +75,14 @@ def way(column: Column, policies: Policies, boolean: bool) -> Way:
     if kind is Kind.ENUM:
         if "" in column.type.labels:
             impossible = literal(impossible_label(column.type.labels))
-            return Way(Image.TEXT, pa.string(), f"IF({{0}} + 0 = 0, {impossible}, {{0}})", None)
+            told_apart = f"IF({{0}} + 0 = 0, {impossible}, {{0}})"
+            return Way(Image.TEXT, pa.string(), told_apart, told_apart)
         return Way(Image.TEXT, pa.string())
     if kind is Kind.SET:
         if any("?" in label for label in column.type.labels):
             return Way(Image.SET_TEXT, pa.string())
         # Not `+ 0`: on MySQL that goes through a double, which has 53 bits for 64 labels.
-        return Way(Image.SET, pa.uint64(), "CAST({} AS UNSIGNED)", None)
+        return Way(Image.SET, pa.uint64(), "CAST({} AS UNSIGNED)", "CAST({} AS UNSIGNED)")
     return _PLAIN[kind]
 
 
@@ -239,6 +240,7 @@ _LOBS = frozenset({Kind.TEXT, Kind.BLOB, Kind.JSON, Kind.JSON_TEXT, Kind.GEOMETR
 _SMALL_LOB = 65_535  # declared length up to which the declaration is taken
 _PROBED_BYTES = 16 << 20
 _PROBED_ROWS = 500
+_FEW_ROWS = 100
 
 
 def widest_row(table: Table, longest: int = 0) -> int:
@@ -255,8 +257,12 @@ def widest_row(table: Table, longest: int = 0) -> int:
             total += min(length or _SMALL_LOB, _SMALL_LOB)
         else:
             total += 32
-    average = table.estimated_bytes // table.estimated_rows if table.estimated_rows else 0
-    return max(total, average, 2 * longest)
+    return max(total, _average_row(table), 2 * longest)
+
+
+def _average_row(table: Table) -> int:
+    """Bytes by the server's estimates; 0 for a table so small that its pages are mostly empty."""
+    return table.estimated_bytes // table.estimated_rows if table.estimated_rows >= _FEW_ROWS else 0
 
 
 def _longest_seen(session: MysqlSession[Any], table: Table, columns: list[Column]) -> int:
@@ -269,8 +275,8 @@ def _longest_seen(session: MysqlSession[Any], table: Table, columns: list[Column
     ]
     if not large:
         return 0
-    average = max(1, table.estimated_bytes // max(1, table.estimated_rows))
-    rows = max(1, min(_PROBED_ROWS, _PROBED_BYTES // average))
+    average = table.estimated_bytes // max(1, table.estimated_rows)
+    rows = max(1, min(_PROBED_ROWS, _PROBED_BYTES // max(1, average)))
     total = " + ".join(f"COALESCE(LENGTH({quote(column.name)}), 0)" for column in large)
     with session.cursor() as cursor:
         cursor.execute(
