@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pymysql
+from pydantic.alias_generators import to_camel
 
-from engine.config import Connection, ConnectionType, Mode, SourceConnection, StreamConfig
+from engine.config import Connection, ConnectionType, Mode, Policies, SourceConnection, StreamConfig
 from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.source import MysqlSource
 from engine.connectors.postgres.loader import explain
@@ -18,12 +19,15 @@ from engine.streams.job import StreamJob
 
 _SOURCES = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 _TARGETS = (ConnectionType.POSTGRESQL,)
+_OTHER_SOURCES = ("infinity", "nan", "unbounded_numeric")  # policies for PostgreSQL as the source
 
 
 def check_route(config: StreamConfig, source: Connection, target: Connection) -> None:
     """UNSUPPORTED_ROUTE with the reason for everything of the contract that this release cannot carry."""
     part = config.source.connections[0]
     selected = [table.name for table in part.tables if not table.selection.is_everything]
+    given = config.target.spec.db.policies if config.target.spec.db else Policies()
+    foreign = [name for name in _OTHER_SOURCES if getattr(given, name) != getattr(Policies(), name)]
     options = config.source.options
     refusals = (
         (config.mode is Mode.CDC, "mode", "change data capture is not available yet"),
@@ -62,6 +66,13 @@ def check_route(config: StreamConfig, source: Connection, target: Connection) ->
             f"{target.type.value} is not available as a target yet",
         ),
     )
+    if foreign:
+        name = to_camel(foreign[0])
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE,
+            f"the policy {name} is for values that MySQL and MariaDB do not have",
+            field=f"target.spec.db.policies.{name}",
+        )
     for refused, field, reason in refusals:
         if refused:
             raise EngineError(Code.UNSUPPORTED_ROUTE, reason, field=field)

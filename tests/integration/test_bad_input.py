@@ -224,6 +224,10 @@ def test_a_malformed_config_names_the_field(path: str, value: Any) -> None:
 
 UNSUPPORTED = [
     ({"mode": "cdc"}, "mode"),
+    (
+        {"target": {"id": "target", "spec": {"db": {"policies": {"nan": "null"}}}}},
+        "target.spec.db.policies.nan",
+    ),
     ({"limits": {"numberOfEvents": 5}}, "limits"),
     ({"target": {"id": "target", "spec": {"files": {"fileFormat": "csv"}}}}, "target.spec"),
     (
