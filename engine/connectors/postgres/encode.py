@@ -1,4 +1,8 @@
-"""Which encoder of `ext.pgcopy` carries an image into a column: the right half of every codec, in a table."""
+"""Which encoder of `ext.pgcopy` carries an image into a column: the right half of every codec, as one table.
+
+What the target's type modifier would cut without a word goes into the encoder's options, so that such a value
+is refused instead: digits and fractions (numeric, times), blanks beyond a length (varchar).
+"""
 
 from __future__ import annotations
 
@@ -6,85 +10,144 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from engine.config import Policies
 from engine.connectors.base import ReadColumn, TargetColumn
 from engine.errors import Code, EngineError
 from engine.types import Image
 from ext.pgcopy import EncoderSpec
 
-Options = Callable[[ReadColumn, TargetColumn, Policies], Mapping[str, Any]]
+Options = Callable[[ReadColumn, TargetColumn, Policies], Mapping[str, Any] | None]
 
 _TYPMOD = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
+# How types are spelled whose modifier matters. Another spelling is a domain, whose modifier is not in it.
+_SPELLINGS = {
+    "numeric": ("numeric", "decimal"),
+    "timestamp": ("timestamp",),
+    "timestamptz": ("timestamp",),
+    "time": ("time",),
+    "interval": ("interval",),
+    "varchar": ("varchar", "character varying"),
+    "bpchar": ("bpchar", "character", "char"),
+    "bit": ("bit",),
+    "varbit": ("bit varying", "varbit"),
+}
+# An interval restricted to fields loses what is smaller than the last of them.
+_INTERVAL_ENDS = {"hour": 3_600_000_000, "minute": 60_000_000, "second": 0}
+_VARCHAR = 1043  # pg_type.oid
 
 
 def _nothing(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
     return {}
 
 
+def _chars(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    if target.base == "name":
+        return {"octets": 63}  # NAMEDATALEN - 1
+    match = _TYPMOD.search(target.type) if target.base in ("varchar", "bpchar") else None
+    return {"chars": int(match[1])} if match else {}
+
+
 def _text(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
-    return {"nul": policies.nul_byte, "invalid": policies.invalid_text}
+    options = {"nul": policies.nul_byte, "invalid": policies.invalid_text}
+    if target.base == "enum":
+        return {**options, "labels": target.labels}
+    return {**options, **_chars(column, target, policies)}
 
 
 def _labels(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
-    return {"labels": column.source.type.labels}
+    options = {"labels": column.source.type.labels}
+    if target.base.startswith("_"):
+        return {**options, **_element(column, target, policies)}
+    return {**options, **_chars(column, target, policies)}
 
 
-def _scale(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
-    """numeric(p,s) rounds what it receives: more fraction digits than s are refused before."""
+def _element(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    return {"element": _VARCHAR} if target.base == "_varchar" else {}
+
+
+def _precision(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
     match = _TYPMOD.search(target.type)
-    return {"scale": int(match[2] or 0)} if match else {}
+    return {"precision": int(match[1]), "scale": int(match[2] or 0)} if match else {}
 
 
-def _fraction(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
-    """timestamp(n), time(n) and interval(n) round likewise."""
+def _flag_number(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    return {**_flag(column, target, policies), **_precision(column, target, policies)}
+
+
+def _flag(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    return {"flag": True}
+
+
+def _fraction(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any] | None:
+    """timestamp(n), time(n) and interval(n) round what has more digits."""
     match = _TYPMOD.search(target.type)
-    return {"unit": 10 ** (6 - int(match[1]))} if match and int(match[1]) < 6 else {}
+    unit = 10 ** (6 - int(match[1])) if match and int(match[1]) < 6 else 0
+    if target.base == "interval":
+        fields = _TYPMOD.sub("", target.type).split()[1:]
+        if fields:
+            least = _INTERVAL_ENDS.get(fields[-1])
+            if least is None:
+                return None
+            unit = max(unit, least)
+    return {"unit": unit} if unit else {}
 
 
-def _bits(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
-    """bit(n) takes exactly n bits, varbit as many as the source column has."""
+def _bits(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any] | None:
+    """bit(n) takes exactly n bits, a longer one the same number with zeros before it; varbit takes as many as
+    the source column has."""
     match = _TYPMOD.search(target.type)
+    width = column.source.type.length or 1
     if target.base == "bit":
         return {"width": int(match[1]) if match else 1}
-    return {"width": column.source.type.length or 1}
+    return None if match and int(match[1]) < width else {"width": width}
 
 
-_TEXTS = ("text", "varchar", "bpchar", "citext", "name", "xml", "enum")
-_INTEGERS = {"int2": "int2", "int4": "int4", "int8": "int8", "bool": "bool"}
+def _one_bit(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any] | None:
+    return {} if (column.source.type.length or 1) == 1 else None
 
-# (image, base of the target type) → encoder, its options
+
+_STRINGS = ("text", "varchar", "bpchar", "citext")
+_INTEGERS = ("int2", "int4", "int8")
+
+# (image, base of the target type) → encoder and its options (None: not carried). Every encoder reads each
+# Arrow type its image may have; what depends on that is checked value by value.
 _ENCODERS: dict[tuple[Image, str], tuple[str, Options]] = {
-    **{(Image.INT, base): (encoder, _nothing) for base, encoder in _INTEGERS.items()},
-    (Image.INT, "numeric"): ("numeric_int", _nothing),
-    **{(Image.INT, base): ("text", _nothing) for base in ("text", "varchar")},
-    **{(Image.BOOL, base): (encoder, _nothing) for base, encoder in _INTEGERS.items()},
+    **{(Image.INT, base): (base, _nothing) for base in (*_INTEGERS, "bool", "float4", "float8")},
+    (Image.INT, "numeric"): ("numeric", _precision),
+    **{(Image.INT, base): ("text", _chars) for base in _STRINGS},
+    (Image.BOOL, "bool"): ("bool", _nothing),
+    **{(Image.BOOL, base): (base, _flag) for base in _INTEGERS},
+    (Image.BOOL, "numeric"): ("numeric", _flag_number),
     (Image.FLOAT, "float8"): ("float8", _nothing),
     (Image.FLOAT, "float4"): ("float4", _nothing),
-    (Image.DECIMAL, "numeric"): ("numeric", _scale),
-    **{(Image.DECIMAL, base): ("text", _nothing) for base in ("text", "varchar")},
-    **{(Image.TEXT, base): ("text", _text) for base in _TEXTS},
+    (Image.DECIMAL, "numeric"): ("numeric", _precision),
+    **{(Image.DECIMAL, base): (base, _nothing) for base in _INTEGERS},
+    **{(Image.DECIMAL, base): ("text", _chars) for base in _STRINGS},
+    **{(Image.TEXT, base): ("text", _text) for base in (*_STRINGS, "name", "xml", "enum")},
     (Image.TEXT, "bytea"): ("bytea", _nothing),
     (Image.BYTES, "bytea"): ("bytea", _nothing),
     (Image.BYTES, "uuid"): ("uuid", _nothing),
     (Image.BITS, "bit"): ("bit", _bits),
     (Image.BITS, "varbit"): ("bit", _bits),
+    (Image.BITS, "bool"): ("bool", _one_bit),
     (Image.DATE, "date"): ("date", _nothing),
+    (Image.DATE, "timestamp"): ("timestamp", _nothing),
     (Image.TIMESTAMP, "timestamp"): ("timestamp", _fraction),
     (Image.TIMESTAMPTZ, "timestamptz"): ("timestamp", _fraction),
     (Image.DURATION, "interval"): ("interval", _fraction),
     (Image.DURATION, "time"): ("time", _fraction),
-    (Image.JSON, "json"): ("json", _text),
+    (Image.JSON, "json"): ("text", _text),
     (Image.JSON, "jsonb"): ("jsonb", _nothing),
-    **{(Image.JSON, base): ("text", _text) for base in ("text", "varchar", "citext")},
+    **{(Image.JSON, base): ("text", _text) for base in _STRINGS},
     (Image.UUID, "uuid"): ("uuid", _nothing),
     (Image.UUID, "bytea"): ("bytea", _nothing),
+    **{(Image.UUID, base): ("uuid_text", _chars) for base in _STRINGS},
     (Image.INET, "inet"): ("inet", _nothing),
-    (Image.SET, "_text"): ("set_array", _labels),
-    **{(Image.SET, base): ("set_text", _labels) for base in ("text", "varchar", "citext")},
-    (Image.SET_TEXT, "_text"): ("list_array", _nothing),
-    **{(Image.SET_TEXT, base): ("text", _text) for base in ("text", "varchar", "citext")},
+    **{(Image.INET, base): ("inet_text", _chars) for base in _STRINGS},
+    **{(Image.SET, base): ("set_array", _labels) for base in ("_text", "_varchar")},
+    **{(Image.SET, base): ("set_text", _labels) for base in _STRINGS},
+    **{(Image.SET_TEXT, base): ("list_array", _element) for base in ("_text", "_varchar")},
+    **{(Image.SET_TEXT, base): ("text", _text) for base in _STRINGS},
     (Image.GEOMETRY, "bytea"): ("ewkb", _nothing),
     (Image.GEOMETRY, "geometry"): ("ewkb", _nothing),
     (Image.VECTOR, "_float4"): ("float4_array", _nothing),
@@ -94,11 +157,13 @@ _ENCODERS: dict[tuple[Image, str], tuple[str, Options]] = {
 def choose(column: ReadColumn, target: TargetColumn, policies: Policies) -> EncoderSpec:
     """The encoder for values read as `column.image` into a column of the live type `target.base`.
 
-    Raises STRUCTURE_MISMATCH when there is none: the values would have to be changed on the way.
+    A target wider than the source's values takes them all, a narrower one those that fit; the others are a
+    RowError when they come. Raises STRUCTURE_MISMATCH when there is no encoder for the pair: the values would
+    have to be changed on the way.
     """
-    found = _ENCODERS.get((column.image, target.base))
-    narrowed = target.base == "float4" and column.arrow == pa.float64()
-    if found is None or narrowed:
+    encoder, wanted = _ENCODERS.get((column.image, target.base), ("", _nothing))
+    options = wanted(column, target, policies) if encoder and _modifier_known(target) else None
+    if options is None:
         raise EngineError(
             Code.STRUCTURE_MISMATCH,
             f"{column.name} ({column.source.native_type}) cannot be carried exactly into {target.name}"
@@ -107,7 +172,12 @@ def choose(column: ReadColumn, target: TargetColumn, policies: Policies) -> Enco
             image=column.image.value,
             targetType=target.type,
         )
-    encoder, options = found
-    if encoder == "numeric_int" and column.arrow == pa.uint64():
-        encoder = "numeric_uint"
-    return EncoderSpec(column.name, encoder, options(column, target, policies))
+    return EncoderSpec(column.name, encoder, options)
+
+
+def _modifier_known(target: TargetColumn) -> bool:
+    spellings = _SPELLINGS.get(target.base)
+    if spellings is None:
+        return True
+    bare = _TYPMOD.sub("", target.type).strip()
+    return any(bare == spelling or bare.startswith(spelling + " ") for spelling in spellings)

@@ -1,0 +1,244 @@
+# Part of pgcopy.pyx: the buffer that is written, and where the values of an Arrow array lie.
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    static inline void put16(uint8_t *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }
+    static inline void put32(uint8_t *p, uint32_t v) { v = __builtin_bswap32(v); memcpy(p, &v, 4); }
+    static inline void put64(uint8_t *p, uint64_t v) { v = __builtin_bswap64(v); memcpy(p, &v, 8); }
+    static inline void put_field64(uint8_t *p, uint64_t v) { put32(p, 8); put64(p + 4, v); }
+    """
+    void put16(uint8_t *p, uint16_t v) nogil
+    void put32(uint8_t *p, uint32_t v) nogil
+    void put64(uint8_t *p, uint64_t v) nogil
+    void put_field64(uint8_t *p, uint64_t v) nogil  # length word and value
+
+
+cdef struct Out:
+    uint8_t *data
+    size_t used
+    size_t size
+
+
+cdef class Memory:
+    """Owns what was written: as long as a view of it lives, so do the bytes."""
+
+    cdef Out out
+    cdef Py_ssize_t views
+
+    def __dealloc__(self):
+        free(self.out.data)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef char *data = <char *> self.out.data
+        if data == NULL:
+            data = <char *> b""
+        PyBuffer_FillInfo(view, self, data, <Py_ssize_t> self.out.used, 1, flags)
+        self.views += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.views -= 1
+
+
+cdef extern from "Python.h":
+    int PyBuffer_FillInfo(
+        Py_buffer *view, object exporter, void *data, Py_ssize_t length, int readonly, int flags
+    ) except -1
+
+
+cdef void _emptied(Out *out) noexcept nogil:
+    """Written anew; what a giant batch grew is given back as soon as the next one begins."""
+    if out.size > KEEP:
+        free(out.data)
+        out.data = NULL
+        out.size = 0
+    out.used = 0
+
+
+cdef inline int _room(Out *out, size_t more) noexcept nogil:
+    """Make room for `more` bytes; false without memory."""
+    if out.used + more <= out.size:
+        return 1
+    return _grow(out, more)
+
+
+cdef int _grow(Out *out, size_t more) noexcept nogil:
+    cdef size_t wanted = out.size if out.size else 1 << 20
+    cdef uint8_t *grown
+    while wanted < out.used + more and wanted < KEEP:
+        wanted *= 2
+    if wanted < out.used + more:
+        wanted = out.used + more + (out.used + more) // 8
+    grown = <uint8_t *> realloc(out.data, wanted)
+    if grown == NULL:
+        return 0
+    out.data = grown
+    out.size = wanted
+    return 1
+
+
+cdef inline void _length(Out *out, uint32_t length) noexcept nogil:
+    put32(out.data + out.used, length)
+    out.used += 4
+
+
+cdef inline void _bytes(Out *out, const uint8_t *value, int64_t length) noexcept nogil:
+    """A whole field; there is room for it."""
+    _length(out, <uint32_t> length)
+    if length:
+        memcpy(out.data + out.used, value, length)
+        out.used += length
+
+
+# ---------------------------------------------------------------- Arrow columnar format: physical layouts
+
+_INTEGER_FORMS = frozenset((I8, I16, I32, I64, U8, U16, U32, U64, BITMAP))
+_BYTES_FORMS = frozenset((NEAR, FAR, FIXED))
+_WHOLE = _INTEGER_FORMS | {DECIMAL_WORDS, NEAR, FAR}
+
+# encoder → the forms it reads
+_READS = {
+    **dict.fromkeys(("int2", "int4", "int8", "numeric"), _WHOLE),
+    "bool": _INTEGER_FORMS | _BYTES_FORMS,
+    "float4": _INTEGER_FORMS | {F32, F64},
+    "float8": _INTEGER_FORMS | {F32, F64},
+    "text": _WHOLE,
+    **dict.fromkeys(("set_array", "set_text"), _INTEGER_FORMS),
+    "date": frozenset((DAYS,)),
+    "timestamp": frozenset((MICROS, DAYS)),
+    "interval": frozenset((SPAN,)),
+    "time": frozenset((SPAN,)),
+    **dict.fromkeys(("jsonb", "list_array"), frozenset((NEAR, FAR))),
+    **dict.fromkeys(
+        ("bytea", "bit", "uuid", "uuid_text", "inet", "inet_text", "ewkb", "float4_array"), _BYTES_FORMS
+    ),
+}
+
+_FORMS = {
+    pa.null(): NOTHING,
+    pa.int8(): I8,
+    pa.int16(): I16,
+    pa.int32(): I32,
+    pa.int64(): I64,
+    pa.uint8(): U8,
+    pa.uint16(): U16,
+    pa.uint32(): U32,
+    pa.uint64(): U64,
+    pa.bool_(): BITMAP,
+    pa.float32(): F32,
+    pa.float64(): F64,
+    pa.date32(): DAYS,
+    pa.duration("us"): SPAN,
+    pa.string(): NEAR,
+    pa.binary(): NEAR,
+    pa.large_string(): FAR,
+    pa.large_binary(): FAR,
+}
+
+_WIDTHS = {
+    **dict.fromkeys((I8, U8), 1),
+    **dict.fromkeys((I16, U16), 2),
+    **dict.fromkeys((I32, U32, F32, DAYS), 4),
+    **dict.fromkeys((I64, U64, F64, MICROS, SPAN), 8),
+}
+
+
+def _laid_out(array, spec):
+    """The array and its form; converted first where it is stored in another way than the images are."""
+    kind = array.type
+    form = _FORMS.get(kind)
+    if form is None:
+        if pa.types.is_timestamp(kind):
+            form = MICROS
+            array = array if kind.unit == "us" else array.cast(pa.timestamp("us", kind.tz))
+        elif pa.types.is_fixed_size_binary(kind):
+            form = FIXED
+        elif pa.types.is_decimal(kind):
+            form = DECIMAL_WORDS
+            array = array if kind.bit_width >= 128 else array.cast(pa.decimal128(38, kind.scale))
+            if abs(kind.scale) > 100:
+                raise ValueError(f"{spec.column}: a decimal of scale {kind.scale}")
+        elif pa.types.is_dictionary(kind):
+            return _laid_out(array.dictionary_decode(), spec)
+        else:
+            for wanted, test in _CONVERTED:
+                if test(kind):
+                    return _laid_out(array.cast(wanted), spec)
+    if form is None or (form != NOTHING and form not in _READS[spec.encoder]):
+        raise ValueError(f"{spec.column}: the encoder {spec.encoder} does not read {kind}")
+    return array, form
+
+
+_CONVERTED = (
+    (pa.large_string(), lambda kind: kind == pa.string_view()),
+    (pa.large_binary(), lambda kind: kind == pa.binary_view()),
+    (pa.float32(), pa.types.is_float16),
+    (pa.date32(), pa.types.is_date64),
+    (pa.duration("us"), pa.types.is_duration),
+)
+
+
+cdef _point(Field *field, array, int form):
+    """Where the array's values are. Buffers too short for its length are a ValueError."""
+    cdef int64_t end = array.offset + len(array)
+    buffers = array.buffers()
+    field.form = form
+    field.first = array.offset
+    field.valid = field.values = NULL
+    field.near = NULL
+    field.far = NULL
+    field.values_size = 0
+    if form == NOTHING:
+        return
+    if array.null_count and buffers[0] is not None:
+        _holds(buffers[0], (end + 7) // 8)
+        field.valid = <const uint8_t *> <uintptr_t> buffers[0].address
+    data = buffers[len(buffers) - 1]
+    if data is not None:
+        field.values = <const uint8_t *> <uintptr_t> data.address
+        field.values_size = data.size
+    if not len(array):
+        return
+    if form == NEAR:
+        _holds(buffers[1], 4 * (end + 1))
+        field.near = <const int32_t *> <uintptr_t> buffers[1].address
+    elif form == FAR:
+        _holds(buffers[1], 8 * (end + 1))
+        field.far = <const int64_t *> <uintptr_t> buffers[1].address
+    elif form == BITMAP:
+        _holds(data, (end + 7) // 8)
+    else:
+        if form == FIXED or form == DECIMAL_WORDS:
+            field.width = array.type.byte_width
+            field.decimal_scale = array.type.scale if form == DECIMAL_WORDS else 0
+        else:
+            field.width = _WIDTHS[form]
+        if field.width:
+            _holds(data, end * field.width)
+
+
+def _holds(buffer, size):
+    if buffer is None or buffer.size < size:
+        raise ValueError("an Arrow buffer is shorter than its array")
+
+
+cdef inline int _value(const Field *field, int64_t at, const uint8_t **value, int64_t *length) noexcept nogil:
+    """The bytes of a variable- or fixed-width value."""
+    cdef int64_t start, size
+    if field.form == NEAR:
+        start = field.near[at]
+        size = field.near[at + 1] - start
+    elif field.form == FAR:
+        start = field.far[at]
+        size = field.far[at + 1] - start
+    else:
+        start = at * field.width
+        size = field.width
+    if size > MAX_FIELD:
+        return TOO_LARGE
+    if start < 0 or size < 0 or start > field.values_size - size:
+        return BROKEN
+    value[0] = field.values + start
+    length[0] = size
+    return FINE
