@@ -306,7 +306,7 @@ cdef class CopyEncoder:
         if problem == BROKEN:
             raise ValueError(f"{self.specs[column].column}: row {row} lies outside of the column's data")
         if problem:
-            raise RowError(column, row, _REASONS[problem], printed(batch.column(column)[row]))
+            raise RowError(column, row, _REASONS[problem], printed(batch.column(column), row))
         self._count()
         self.shown = memoryview(self.memory)
         return self.shown

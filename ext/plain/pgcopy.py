@@ -55,7 +55,7 @@ class CopyEncoder:
                     if len(out) - begun > MAX_ROW:
                         raise Refused("too-large")
                 except Refused as refused:
-                    raise RowError(number, row, str(refused), printed(scalar)) from None
+                    raise RowError(number, row, str(refused), printed(batch.column(number), row)) from None
         for spec, column in zip(self._specs, columns, strict=True):
             for policy, count in column.touched.items():
                 key = spec.column, policy
