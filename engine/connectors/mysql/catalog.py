@@ -54,9 +54,9 @@ def read_database(conn: Any, info: ServerInfo, database: str, only: Sequence[str
             tables=absent,
         )
     notes: list[str] = []
-    check_rows = checks(catalog, info.flavor)
+    check_rows = checks(catalog, info)
     columns = _columns(catalog, info, tables, check_rows, notes)
-    index_rows = indexes(catalog, info.flavor)
+    index_rows = indexes(catalog, info, notes)
     key_rows = foreign_keys(catalog)
     partition_rows = partitions(catalog, notes) if _any_partitioned(tables) else {}
     built: list[schema.Table] = []

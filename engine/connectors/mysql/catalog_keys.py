@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
+from engine.connectors.base import ServerInfo
 from engine.connectors.mysql import catalog_sql as sql
 from engine.connectors.mysql.catalog_sql import Catalog
 from engine.connectors.mysql.expressions import server_expression
@@ -19,20 +20,25 @@ _METHODS = {
     "SPATIAL": IndexMethod.SPATIAL,
     "RTREE": IndexMethod.SPATIAL,
 }
+_NOT_CARRIED = frozenset({"VECTOR"})
 
 Keys = tuple[tuple[IndexPart, ...], tuple[Index, ...]]
 
 
-def indexes(catalog: Catalog, flavor: str) -> dict[str, Keys]:
-    """By table: the parts of the primary key, and the other indexes by name."""
+def indexes(catalog: Catalog, info: ServerInfo, notes: list[str]) -> dict[str, Keys]:
+    """By table: the parts of the primary key, and the other indexes by name. An index by a method that orders
+    nothing we know (MariaDB's VECTOR) goes to `notes`."""
     grouped: dict[tuple[str, str], list[tuple[Any, ...]]] = defaultdict(list)
-    for row in catalog.of_tables(sql.STATISTICS[flavor]):
+    for row in catalog.of_tables(sql.statistics(info.flavor, info.version_tuple)):
         grouped[row[0], row[1]].append(row)
     primary: dict[str, tuple[IndexPart, ...]] = {}
     others: dict[str, list[Index]] = defaultdict(list)
     for (table, name), rows in sorted(grouped.items()):
         rows.sort(key=lambda row: int(row[3]))
-        index = _index(name, rows, flavor)
+        if rows[0][7].upper() in _NOT_CARRIED:
+            notes.append(f"index {name} of {table} is of type {rows[0][7].lower()} and is not carried")
+            continue
+        index = _index(name, rows, info.flavor)
         if name == "PRIMARY":
             primary[table] = index.parts
         else:
@@ -90,8 +96,11 @@ def foreign_keys(catalog: Catalog) -> dict[str, tuple[ForeignKey, ...]]:
     return {table: tuple(found) for table, found in result.items()}
 
 
-def checks(catalog: Catalog, flavor: str) -> dict[str, tuple[tuple[Check, bool], ...]]:
+def checks(catalog: Catalog, info: ServerInfo) -> dict[str, tuple[tuple[Check, bool], ...]]:
     """By table: each check, and whether it was written at a column (MariaDB) rather than at the table."""
+    flavor = info.flavor
+    if not sql.has_checks(flavor, info.version_tuple):
+        return {}
     result: dict[str, list[tuple[Check, bool]]] = defaultdict(list)
     column = "t.TABLE_NAME" if flavor == "mysql" else "TABLE_NAME"
     for table, name, clause, enforced, level in catalog.of_tables(sql.CHECKS[flavor], column):

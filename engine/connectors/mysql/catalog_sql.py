@@ -23,6 +23,7 @@ GEOMETRY_COLUMNS = """
 select G_TABLE_NAME, G_GEOMETRY_COLUMN, SRID
 from information_schema.GEOMETRY_COLUMNS where G_TABLE_SCHEMA = %s"""
 
+_HIDDEN_BEFORE = {"EXPRESSION": (8, 0, 13), "CHECK_CONSTRAINTS": (8, 0, 16)}  # of MySQL
 _STATISTICS = """
 select TABLE_NAME, INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, COLLATION, SUB_PART, INDEX_TYPE,
        INDEX_COMMENT, {visible}, {expression}
@@ -31,6 +32,19 @@ STATISTICS = {
     "mysql": _STATISTICS.format(visible="IS_VISIBLE = 'YES'", expression="EXPRESSION"),
     "mariadb": _STATISTICS.format(visible="IGNORED = 'NO'", expression="null"),
 }
+
+
+def statistics(flavor: str, version: tuple[int, ...]) -> str:
+    """The query for key parts; MySQL before 8.0.13 has no expressions in them, nor the column for them."""
+    if flavor == "mysql" and version < _HIDDEN_BEFORE["EXPRESSION"]:
+        return _STATISTICS.format(visible="IS_VISIBLE = 'YES'", expression="null")
+    return STATISTICS[flavor]
+
+
+def has_checks(flavor: str, version: tuple[int, ...]) -> bool:
+    """Whether the server keeps CHECK constraints: MySQL before 8.0.16 only parsed them."""
+    return flavor == "mariadb" or version >= _HIDDEN_BEFORE["CHECK_CONSTRAINTS"]
+
 
 FOREIGN_KEY_COLUMNS = """
 select TABLE_NAME, CONSTRAINT_NAME, ORDINAL_POSITION, COLUMN_NAME, REFERENCED_TABLE_SCHEMA,
