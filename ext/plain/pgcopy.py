@@ -33,7 +33,7 @@ class EncoderSpec(NamedTuple):
 class CopyEncoder:
     """As `ext.pgcopy.CopyEncoder`, except that a view it returned stays as it is."""
 
-    def __init__(self, specs: Sequence[EncoderSpec]) -> None:
+    def __init__(self, specs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         self.counters: dict[tuple[str, str], int] = {}
         self._specs = [EncoderSpec(*spec) for spec in specs]
         for spec in self._specs:

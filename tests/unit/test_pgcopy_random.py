@@ -174,7 +174,7 @@ stored_geometries = st.builds(
     st.sampled_from([0, 0, 0, 1, 8, 30]),
     st.sampled_from([b"", b"", b"", b"\0"]),
 )
-typmods = (
+typmods: tuple[dict[str, int], ...] = (
     {},
     {"precision": 10, "scale": 2},
     {"precision": 5},
@@ -184,7 +184,7 @@ typmods = (
     {"precision": 4, "scale": 4},
     {"precision": 5, "scale": -3},
 )
-texts = (
+texts: tuple[dict[str, Any], ...] = (
     {},
     {"nul": "strip"},
     {"nul": "replace", "invalid": "replace"},
