@@ -237,11 +237,6 @@ def _enum(column: Column, context: TypeContext) -> ColumnType:
     if invalid and "" not in column.type.labels:
         message = "Rows hold the invalid value (index 0); the label '' is added for them."
         remarks.append(Remark(Severity.WARNING, "enum-invalid-value", message, count=invalid))
-    elif invalid:
-        message = (
-            "Rows hold the invalid value (index 0), which reads like the label ''; they become that label."
-        )
-        remarks.append(Remark(Severity.WARNING, "enum-invalid-merged", message, count=invalid))
     long = [label for label in labels if byte_length(label) > MAX_LABEL]
     if context.policies.enum == "native" and not long:
         schema, name = context.enum_name
