@@ -87,6 +87,31 @@ def test_every_encoder_reaches_the_server(database: PgConnection) -> None:
     assert {spec.encoder for spec in specs} == set(pgcopy.ENCODERS)
 
 
+@pytest.mark.parametrize("type_", ["bit({})", "bit varying({})"])
+def test_bits_of_every_width(database: PgConnection, type_: str) -> None:
+    """The number is the source's in columns of 1 to 64 bits, all in one table. slug: bit-width"""
+    widths = range(1, 65)
+    columns = ", ".join(f"c{width} {type_.format(width)}" for width in widths)
+    database.execute("DROP TABLE IF EXISTS t")
+    database.execute(f"CREATE TABLE t ({columns})".encode())
+    rows = [
+        [number % 2**width for width in widths] for number in (0, 1, 2**64 - 1, 0x5555555555555555, 1 << 63)
+    ]
+    arrays = [
+        pa.array([row[width - 1].to_bytes((width + 7) // 8, "big") for row in rows]) for width in widths
+    ]
+    encoder = pgcopy.CopyEncoder([EncoderSpec(f"c{width}", "bit", {"width": width}) for width in widths])
+    with database.cursor().copy("COPY t FROM STDIN (FORMAT binary)") as copy:
+        copy.write(HEADER)
+        copy.write(encoder.encode(pa.record_batch(arrays, names=[f"c{width}" for width in widths])))
+        copy.write(TRAILER)
+    printed = ", ".join(f"c{width}::text" for width in widths)
+    stored = database.execute(f"SELECT {printed} FROM t ORDER BY ctid".encode()).fetchall()
+    assert stored == [
+        tuple(f"{value:0{width}b}" for width, value in zip(widths, row, strict=True)) for row in rows
+    ]
+
+
 # ---------------------------------------------------------------- refused, value by value
 
 

@@ -59,6 +59,23 @@ def test_layout(encoder: str, options: dict[str, Any], array: pa.Array, expected
     assert [None if value is None else value.hex() for (value,) in fields(data)] == expected
 
 
+@pytest.mark.parametrize("width", range(1, 65))
+def test_bits_of_every_width(width: int) -> None:
+    """One bit at each place, all of them, and one too many; in as many bytes as are needed, and in more.
+    slug: bit-width"""
+    spec = EncoderSpec("c0", "bit", {"width": width})
+    size = (width + 7) // 8
+    for number in (0, 2**width - 1, *(1 << place for place in range(width))):
+        for length in (size, size + 3):
+            data, _ = same([spec], batch_of(pa.array([number.to_bytes(length, "big")])))
+            ((value,),) = fields(data)
+            assert value is not None
+            assert value[:4] == struct.pack(">i", width)
+            assert int.from_bytes(value[4:], "big") == number << (size * 8 - width)
+    beyond = (1 << width).to_bytes(size + 1, "big")
+    assert same([spec], batch_of(pa.array([beyond])))[:3] == (0, 0, "out-of-range")
+
+
 def test_an_empty_batch_and_no_columns() -> None:
     assert same([EncoderSpec("c0", "int4")], batch_of(pa.array([], pa.int32()))) == (b"", {})
     assert same([], pa.record_batch([], names=[])) == (b"", {})
