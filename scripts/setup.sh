@@ -141,7 +141,7 @@ requirements() {
 project() {
   local key sources
   key=$(pwd; digest pyproject.toml setup.py)
-  sources=$(digest setup.py ext/*.pyx ext/*.pxd ext/*.h)
+  sources=$(digest setup.py ext/*.pyx ext/*.pxi ext/*.pxd ext/*.h)
   if ! fresh project "$key" || [ ! -x "$venv/bin/dbstreams" ]; then
     say "building"
     quietly "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .

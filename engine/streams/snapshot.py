@@ -344,6 +344,11 @@ _ADVICE = {
     "not-boolean": "leave policies.tinyint1 at smallint",
     "bad-json": "set policies.json to json or text",
     "unknown-label": "the column holds a value that is none of its labels",
+    "out-of-range": "widen the column on the target",
+    "too-long": "widen the column on the target",
+    "scale-cut": "the target column keeps fewer fraction digits: widen it",
+    "fraction-cut": "the target column keeps fewer digits of a second: widen it",
+    "inexact": "the target column cannot hold the number exactly: widen it",
 }
 
 

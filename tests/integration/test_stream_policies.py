@@ -136,6 +136,16 @@ def test_a_table_the_rows_do_not_fit_into_is_refused_before_anything_is_done(
     assert "child" not in ends.tables()
 
 
+def test_a_domain_counts_as_its_base_type(ends: Ends) -> None:
+    ends.make("CREATE TABLE price (id int PRIMARY KEY, p decimal(10,4)); INSERT INTO price VALUES (1, 1.5)")
+    ends.on_target(
+        "CREATE DOMAIN public.money4 AS numeric(12,4) CHECK (VALUE > 0);"
+        "CREATE TABLE public.price (id int PRIMARY KEY, p public.money4)"
+    )
+    running.finish(ends.job(tables=["price"]))
+    assert ends.rows("SELECT p::text FROM public.price") == [("1.5000",)]
+
+
 def test_a_narrower_column_refuses_the_value_not_the_table(ends: Ends) -> None:
     ends.on_target("CREATE TABLE public.parent (id smallint PRIMARY KEY, name text)")
     running.finish(ends.job(tables=["parent"]))

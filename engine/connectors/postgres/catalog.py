@@ -15,7 +15,7 @@ class LiveColumn:
     """A column as pg_attribute has it. `base` is the type's name under any domain, or `enum`."""
 
     name: str
-    type: str  # format_type: with typmod
+    type: str  # format_type with typmod, of the base type under a domain
     base: str
     not_null: bool
     has_default: bool
@@ -46,7 +46,8 @@ class LiveTable:
 
 _COLUMNS = """
 SELECT a.attname::text AS name,
-       format_type(a.atttypid, a.atttypmod) AS type,
+       CASE WHEN t.typtype = 'd' THEN format_type(b.oid, t.typtypmod)
+            ELSE format_type(a.atttypid, a.atttypmod) END AS type,
        CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.typname::text END AS base,
        a.attnotnull AS not_null,
        a.atthasdef AND a.attgenerated = '' AS has_default,
