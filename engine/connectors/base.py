@@ -6,7 +6,7 @@ Nothing here knows a dialect. A source connector makes `TableRead`s and readers;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol
@@ -386,6 +386,3 @@ class LoadResult:
     rows: int = 0
     bytes: int = 0
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
-
-
-Progress = Callable[[int, int], None]  # rows, bytes since the last call

@@ -145,6 +145,13 @@ class Plan:
         }
 
 
+_NO_SCHEMAS = Note(
+    Severity.INFO,
+    "source-schema",
+    "MySQL and MariaDB have no schemas inside a database: the schema given for the source means nothing",
+)
+
+
 def make_plan(
     source: MysqlSource,
     target: PostgresTarget,
@@ -156,6 +163,8 @@ def make_plan(
     chunks and are not asked again whether they may exist."""
     mapped = _map(source, target, config)
     notes = [*mapped.notes]
+    if config.source.connections[0].schema_name is not None:
+        notes.append(_NO_SCHEMAS)
     tables: list[TablePlan] = []
     for table in mapped.tables:
         table_plan, more = _plan_table(source, target, config, table, journal.get(table.name), workers)

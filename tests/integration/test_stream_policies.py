@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
+from engine.config import StreamConfig
 from engine.streams.job import Control, StreamJob
 from tests import running
 
@@ -304,6 +305,15 @@ def test_rename_of_tables_and_columns(ends: Ends) -> None:
     running.finish(stream)
     assert ends.rows('SELECT "Name" FROM public."Eltern" WHERE id = 7') == [("seven",)]
     assert running.verify(stream)["equal"]
+
+
+def test_a_schema_of_a_source_that_has_none_is_noted(ends: Ends) -> None:
+    """slug: source-schema"""
+    job = ends.job()
+    body = job.config.to_json()
+    body["source"]["connections"][0]["schema"] = "public"
+    outcome, _ = running.finish(StreamJob(job.stream_id, StreamConfig.parse(body), job.connections))
+    assert "source-schema" in slugs(outcome)
 
 
 def test_an_unknown_table_is_named(ends: Ends) -> None:

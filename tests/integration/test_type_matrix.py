@@ -353,7 +353,7 @@ def test_values_arrive_as_the_source_prints_them(
     reader: str,
 ) -> None:
     if case.only not in (None, source_server.kind):
-        return  # the type exists on the other server only
+        pytest.skip(f"the type exists on {case.only} only")
     fill(source_server, source_database, case)
     stream = running.job(
         source_server,
