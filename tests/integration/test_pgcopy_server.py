@@ -39,6 +39,7 @@ def database(postgres: PostgresEndpoint) -> Iterator[PgConnection]:
         session.execute("CREATE EXTENSION citext")
         session.execute("CREATE TYPE mood AS ENUM ('happy', 'it''s')")
         session.execute("CREATE DOMAIN cents AS numeric(5,2)")
+        session.execute("CREATE DOMAIN price AS cents CHECK (VALUE > 0)")
         yield session
     postgres.drop_database(name)
 
@@ -120,7 +121,7 @@ def test_a_value_the_column_cannot_hold(
     database: PgConnection, image: Image, values: pa.Array, type_: str, reason: str
 ) -> None:
     """The second value is refused by both encoders; the first alone is loaded. slugs: encode-refuses,
-    not-boolean, unknown-label, bad-json, date-range, bad-geometry, bad-length"""
+    not-boolean, unknown-label, bad-json, date-range, bad-geometry, bad-length, typmod-domain"""
     case = Case(image, values, type_, (), SET if image is Image.SET else LogicalType(Kind.OTHER, length=None))
     spec = encode.choose(read_column(case), table(database, type_), Policies())
     for module in (pgcopy, plain):
@@ -171,7 +172,7 @@ def test_what_the_server_refuses_by_itself(database: PgConnection, type_: str, v
 def test_pairs_without_an_encoder(
     database: PgConnection, image: Image, arrow: Any, type_: str, source: LogicalType
 ) -> None:
-    """slugs: encode-pair, typmod-domain"""
+    """slug: encode-pair"""
     column = ReadColumn("price", "`price`", image, arrow, Column("price", source, "native(1)"))
     target = table(database, type_)
     with pytest.raises(EngineError) as refused:

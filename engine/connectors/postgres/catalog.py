@@ -46,8 +46,7 @@ class LiveTable:
 
 _COLUMNS = """
 SELECT a.attname::text AS name,
-       CASE WHEN t.typtype = 'd' THEN format_type(b.oid, t.typtypmod)
-            ELSE format_type(a.atttypid, a.atttypmod) END AS type,
+       format_type(b.oid, b.typmod) AS type,
        CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.typname::text END AS base,
        a.attnotnull AS not_null,
        a.atthasdef AND a.attgenerated = '' AS has_default,
@@ -56,8 +55,17 @@ SELECT a.attname::text AS name,
        coalesce((SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
                  FROM pg_enum e WHERE e.enumtypid = b.oid), '{}') AS labels
 FROM pg_attribute a
-JOIN pg_type t ON t.oid = a.atttypid
-JOIN pg_type b ON b.oid = CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.oid END
+CROSS JOIN LATERAL (
+    -- a domain over a domain over a type: the modifier is the one of the innermost domain
+    WITH RECURSIVE under AS (
+        SELECT t.oid, a.atttypmod AS typmod, t.typtype, t.typbasetype, t.typtypmod, t.typname
+        FROM pg_type t WHERE t.oid = a.atttypid
+        UNION ALL
+        SELECT t.oid, u.typtypmod, t.typtype, t.typbasetype, t.typtypmod, t.typname
+        FROM under u JOIN pg_type t ON t.oid = u.typbasetype WHERE u.typtype = 'd'
+    )
+    SELECT * FROM under WHERE typtype <> 'd'
+) b
 WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
