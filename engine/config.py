@@ -235,6 +235,9 @@ class WriteMode(StrEnum):
     UPSERT = "upsert"
 
 
+FileFormat = Literal["csv", "json", "jsonl", "parquet"]
+
+
 class Filter(Model):
     column: Identifier
     operator: Literal["=", "!=", "<", "<=", ">", ">=", "like", "in", "is null", "is not null"]
@@ -267,16 +270,41 @@ class QuerySource(Model):
     query: Annotated[str, Field(min_length=1)]
 
 
-class FilesSource(Model):
-    base_path: str
-    paths: list[str]
+class CsvDialect(Model):
+    """How a CSV source is read where it does not say so itself; None is found out from the file."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    quote: Annotated[str, Field(max_length=1)] | None = None
+    escape: Annotated[str, Field(max_length=1)] | None = None
+    header: bool | None = None
+    encoding: str | None = None  # utf-8, latin-1, utf-16
+    null: str | None = None  # the unquoted text that means NULL; default: nothing at all
+    skip: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 0  # lines before the first row
 
 
-class S3Source(Model):
-    bucket: str
+class FileReading(Model):
+    """Ours. How files become tables: `tables: file` gives each its own, `folder` one per folder (its files
+    have one shape). `columns` overrides inferred types by DuckDB type name."""
+
+    format: FileFormat | None = None  # None: by the name
+    tables: Literal["file", "folder"] = "file"
+    columns: dict[str, str] = {}
+    csv: CsvDialect = CsvDialect()
+
+
+class FilesSource(FileReading):
+    """`paths` are files, globs or folders under `base_path`, which is under the connection's; no paths means
+    everything in it."""
+
+    base_path: str = ""
+    paths: list[Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]] = []
+
+
+class S3Source(FileReading):
+    bucket: Annotated[str, Field(min_length=3, max_length=63)]
     prefixes: list[str] = []
     objects: list[str] = []
-    manifest_path: str | None = None
+    manifest_path: str | None = None  # a manifest of ours: names the objects, so that nothing is listed
 
 
 class SourceConnection(Model):
@@ -351,12 +379,66 @@ class DbTarget(Model):
     rename: dict[str, Identifier] = {}
 
 
+class ParquetFormat(Model):
+    compression_codec: Literal["none", "snappy", "gzip", "zstd"] | None = None  # None: format.compression
+    compression_level: Annotated[int, Field(ge=1, le=22, strict=True)] | None = None
+    max_row_group_size: Annotated[int, Field(ge=1, le=1 << 30, strict=True)] = 122_880  # rows
+    target_row_group_size_mb: Annotated[int, Field(ge=1, le=1024, strict=True)] | None = Field(
+        default=None, alias="targetRowGroupSizeMB"
+    )
+    enable_dictionary: bool = True
+    enable_statistics: bool = True
+    timestamp_unit: Literal["ms", "us", "ns"] = "us"
+
+
+class CsvFormat(Model):
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    header: bool = True
+
+
+class FormatOptions(Model):
+    compression: Literal["none", "gzip", "zstd", "snappy"] = "none"
+    parquet: ParquetFormat = ParquetFormat()
+    csv: CsvFormat = CsvFormat()
+
+
+class FilesTarget(Model):
+    """Files of one format, a folder a table, with a manifest of ours beside them.
+
+    Ours: `path` is the folder under the connection's base path, or one file when it ends in the format's
+    suffix (then the stream has one table). `part_bytes` closes a part; `write_mode` and `policies` mean what
+    they mean for a database (no upsert).
+    """
+
+    file_format: FileFormat
+    format: FormatOptions = FormatOptions()
+    path: Annotated[str, Field(pattern=r"^[^\x00]*$")] = ""
+    part_bytes: Annotated[int, Field(ge=65_536, le=5 << 30, strict=True)] = 256 << 20
+    write_mode: WriteMode = WriteMode.APPEND
+    policies: Policies = Policies()
+    rename: dict[str, Identifier] = {}
+
+
+class S3Upload(Model):
+    bucket: Annotated[str, Field(min_length=3, max_length=63)]
+    prefix: str = ""
+    storage_class: str | None = None
+    server_side_enc: Literal["AES256", "aws:kms"] | None = None
+    kms_key_id: str | None = None
+    keep_local_files: bool = False
+
+
+class S3Target(FilesTarget):
+    upload: S3Upload
+
+
 class TargetSpec(Model):
-    """Exactly one form. Only `db` is open today; the other forms are refused by the planner by name."""
+    """Exactly one form. gcs, azure and snowflake are refused by the planner by name."""
 
     db: DbTarget | None = None
-    files: dict[str, Any] | None = None
-    s3: dict[str, Any] | None = None
+    files: FilesTarget | None = None
+    s3: S3Target | None = None
     gcs: dict[str, Any] | None = None
     azure: dict[str, Any] | None = None
     snowflake: dict[str, Any] | None = None

@@ -103,6 +103,8 @@ class TableKind(StrEnum):
     SYSTEM_VERSIONED = "system_versioned"
     SEQUENCE = "sequence"
     VIEW = "view"
+    QUERY = "query"  # the result of a SELECT
+    FILE = "file"  # one file, or several of one shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Table:
     schema: str  # database on MySQL, schema on PostgreSQL
     name: str
     columns: tuple[Column, ...]
-    dialect: str = "mysql"  # of every expression in it: mysql, mariadb, postgres
+    dialect: str = "mysql"  # of every expression in it: mysql, mariadb, postgres, duckdb
     primary_key: tuple[IndexPart, ...] = ()
     indexes: tuple[Index, ...] = ()  # without the primary key
     foreign_keys: tuple[ForeignKey, ...] = ()
@@ -124,6 +126,7 @@ class Table:
     estimated_rows: int = 0
     estimated_bytes: int = 0
     create_statement: str = ""
+    query: str = ""  # of kind QUERY: the SELECT it is the result of
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError when there is none."""

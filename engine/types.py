@@ -31,8 +31,9 @@ class Kind(StrEnum):
     DATE = "date"
     DATETIME = "datetime"  # without zone
     TIMESTAMP = "timestamp"  # an instant
-    TIME = "time"  # a signed duration on MySQL, a time of day elsewhere
-    INTERVAL = "interval"
+    TIME = "time"  # MySQL's: a signed duration
+    TIME_OF_DAY = "time_of_day"  # 00:00:00 to 24:00:00, without zone
+    INTERVAL = "interval"  # months, days and microseconds, each signed
     CHAR = "char"
     VARCHAR = "varchar"
     TEXT = "text"
@@ -48,7 +49,8 @@ class Kind(StrEnum):
     UUID = "uuid"
     INET4 = "inet4"
     INET6 = "inet6"
-    OTHER = "other"
+    ARRAY = "array"  # of any element type and any dimensions
+    OTHER = "other"  # known by its native type only
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +80,25 @@ class Image(StrEnum):
 
     NULL is always Arrow NULL. A temporal value outside the calendar (MySQL zero or partial dates) never
     gets into an image: the reader refuses it, makes it NULL or a sentinel, by policy, and counts it.
-    The sentinel is the smallest integer of the physical type; PostgreSQL reads it as `-infinity`.
+    The sentinel is the smallest integer of the physical type; PostgreSQL reads it as `-infinity`. The largest
+    is `infinity`. Sources that have infinities of their own give these; a target without them goes by policy.
     """
 
     INT = "int"  # int8..int64, uint8..uint64
     FLOAT = "float"  # float32, float64
     BOOL = "bool"  # int8 of 0 or 1 (any other value is an error of the encoder), or Arrow bool
-    DECIMAL = "decimal"  # utf8: optional '-', digits, optional '.', digits; no exponent; or decimal128/256
+    # utf8: optional '-', digits, optional '.', digits; no exponent; NaN, Infinity, -Infinity where the source
+    # has them; or decimal128/256
+    DECIMAL = "decimal"
     TEXT = "text"  # utf8 (validity promised by the source, checked by the encoder)
     BYTES = "bytes"  # binary
     BITS = "bits"  # binary, big-endian, right-aligned in ceil(n/8) bytes (the MySQL wire form)
     DATE = "date"  # date32
     TIMESTAMP = "timestamp"  # timestamp[us], no zone
     TIMESTAMPTZ = "timestamptz"  # timestamp[us, UTC]
-    DURATION = "duration"  # duration[us], signed
-    JSON = "json"  # utf8
+    DURATION = "duration"  # duration[us], signed; also a time of day
+    INTERVAL = "interval"  # struct<months: int32, days: int32, microseconds: int64>
+    JSON = "json"  # utf8; arrays of databases too, as JSON arrays
     UUID = "uuid"  # binary, 16 bytes in text order
     INET = "inet"  # binary, 4 or 16 bytes, network order, always a host address
     SET = "set"  # uint64 bit mask over the labels (bit 0 = first label)

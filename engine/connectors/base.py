@@ -6,14 +6,15 @@ Nothing here knows a dialect. A source connector makes `TableRead`s and readers;
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import pyarrow as pa
 
-from engine.config import Policies
+from engine.config import DbTarget, Policies, Selection, WriteMode
 from engine.schema import Column, Database, Table
 from engine.types import Image
 
@@ -59,7 +60,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    flavor: str  # mysql, mariadb, postgresql
+    flavor: str  # mysql, mariadb, postgresql, duckdb, files, s3
     version: str  # as printed
     version_tuple: tuple[int, ...]
     identity: str  # server uuid or system identifier: tells one server from another
@@ -89,8 +90,11 @@ class ReadColumn:
 
 @dataclass(frozen=True, slots=True)
 class TableRead:
-    """A table as it is read: columns in the order of the batches. Generated columns are not among them
-    unless they are copied as plain ones."""
+    """A table, or the result of a query, as it is read: columns in the order of the batches. Generated columns are not among them unless they are copied as plain ones.
+
+    selection: filters, sorts and limit the reader applies; its columns are applied already. With sorts or a
+    limit the table is one chunk, in the order of the sorts.
+    """
 
     table: Table
     columns: tuple[ReadColumn, ...]
@@ -98,6 +102,7 @@ class TableRead:
     batch_rows: int = 65_536
     batch_bytes: int = 8 << 20
     widest_row: int | None = None  # bytes, measured or estimated; sets ConnectorX's batch_size
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -168,6 +173,22 @@ class Chunk:
     estimated_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Rows in the target's own wire form, taken from the source as they are: PostgreSQL's binary COPY tuples
+    without header and trailer."""
+
+    data: bytes | bytearray | memoryview
+    rows: int
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.data)
+
+
+ReaderKind = Literal["native", "connectorx"]
+
+
 class SnapshotReader(Protocol):
     """One connection to the source, used by one thread at a time."""
 
@@ -185,14 +206,44 @@ class SnapshotReader(Protocol):
     def close(self) -> None: ...
 
 
-class SnapshotSource(Protocol):
-    """A source system for a bounded read. Methods may be called from one thread at a time."""
+class RawReader(SnapshotReader, Protocol):
+    """A reader that can also pass rows on undecoded, to a target for which `Target.takes_raw` says so."""
 
+    def read_raw(self, read: TableRead, bounds: KeyRange | None) -> Generator[RawRows, None, None]: ...
+
+
+class Picture(Protocol):
+    """Readers that see the same rows, where the source allows it (`consistent`). `broken`: a reader had to be
+    replaced by one with a newer picture."""
+
+    @property
+    def consistent(self) -> bool: ...
+
+    @property
+    def broken(self) -> bool: ...
+
+    def reader(self, kind: ReaderKind) -> SnapshotReader:
+        """A reader of its own, which the caller closes. Called from any thread. A source without ConnectorX
+        gives its own reader whatever the kind."""
+
+
+class SnapshotSource(Protocol):
+    """A source system for a bounded read: a database of it, or files. One thread at a time."""
+
+    database: str  # what a person would call it: the database's name, the folder, the bucket
     info: ServerInfo
 
-    def catalog(self, database: str, only: Sequence[str] | None = None) -> Database: ...
+    def catalog(self, database: str, only: Sequence[str] | None = None) -> Database:
+        """Tables of `database` (always `self.database`); `only` those, where given: names that are not there
+        are simply absent from the answer."""
 
-    def facts(self, table: Table, policies: Policies) -> Facts: ...
+    def query_table(self, name: str, query: str) -> Table:
+        """The result of a SELECT as a table of that name (kind QUERY, `query` set), its columns discovered
+        without running it. Raises QUERY_FAILED with the server's words; UNSUPPORTED_ROUTE where SQL cannot
+        be a source."""
+
+    def facts(self, table: Table, policies: Policies) -> Facts:
+        """What the data says where the structure alone does not decide; asks only what the policies need."""
 
     def plan_read(
         self,
@@ -201,13 +252,22 @@ class SnapshotSource(Protocol):
         *,
         plain_generated: frozenset[str] = frozenset(),
         max_rows: int | None = None,
-    ) -> tuple[TableRead, tuple[Note, ...]]: ...
+        selection: Selection | None = None,
+    ) -> tuple[TableRead, tuple[Note, ...]]:
+        """How a table is read. `plain_generated`: generated columns to read as if they were plain.
+        `selection`: only its columns are read; it filters and sorts by any column of `table`, selected or
+        not. UNKNOWN_COLUMN names one that is not there."""
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         """Ranges that together are the whole table, each about target_bytes; at least `minimum` of them when
-        the table is big enough to share among workers."""
+        the table is big enough to share among workers. A read with sorts or a limit is one chunk."""
 
-    def reader(self, kind: Literal["native", "connectorx"]) -> SnapshotReader: ...
+    def position(self) -> str | None:
+        """Where the source's log, or its files, stand now: equal positions mean that nothing has changed in
+        between. None where the source cannot tell."""
+
+    def picture(self, count: int) -> AbstractContextManager[Picture]:
+        """One picture of the source for `count` readers. Leaving it closes what was not handed out."""
 
     def close(self) -> None: ...
 
@@ -378,7 +438,10 @@ class DigestSession(Protocol):
     def close(self) -> None: ...
 
 
-# ---------------------------------------------------------------- progress and cancellation
+# ---------------------------------------------------------------- loading
+
+SqlLog = Callable[[str, str], None]  # statement, purpose
+Encoded: TypeAlias = "memoryview | pa.RecordBatch | RawRows"
 
 
 @dataclass(slots=True)
@@ -386,3 +449,134 @@ class LoadResult:
     rows: int = 0
     bytes: int = 0
     counters: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What the journal in the target says of one table. `detail` is what `Target.prepare` was given, and
+    `created`: whether this stream made the table."""
+
+    state: str
+    detail: Mapping[str, Any]
+    chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # number → rows, bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTable:
+    """Where the rows of one table go: target columns in the order of the encoded fields."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+    write_mode: WriteMode
+    primary_key: tuple[str, ...] = ()
+    disable_triggers: bool = False
+
+
+class BatchEncoder(Protocol):
+    """The right half of a table's codecs: batches as read → what the loader takes."""
+
+    @property
+    def counters(self) -> Mapping[tuple[str, str], int]: ...
+
+    def encode(self, batch: pa.RecordBatch) -> Encoded:
+        """Valid until the next call. Raises ext.rowerror.RowError for the first value that cannot go."""
+
+
+class Loader(Protocol):
+    """One session of the target, used by one thread (`cancel` by any)."""
+
+    def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[Encoded, int]]) -> LoadResult:
+        """Load one chunk and commit it with its checkpoint, both or neither. `encoded` gives rows and how
+        many they are; an exception of it leaves the target as it was.
+
+        Raises EPOCH_SUPERSEDED, CONNECTION_LOST (the commit may or may not have happened: ask `committed`),
+        ROW_REJECTED, CONSTRAINT_VIOLATION, TARGET_FULL, PERMISSION_DENIED.
+        """
+
+    def committed(self, table: str, chunk: int) -> tuple[int, int] | None:
+        """Rows and bytes of the chunk when it is durable."""
+
+    def cancel(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Finisher(Protocol):
+    """One session that runs statements after the data, used by one thread."""
+
+    def run(self, statement: Statement, log: SqlLog) -> Note | None: ...
+
+    def close(self) -> None: ...
+
+
+class Target(Protocol):
+    """Where a stream loads into. Looking changes nothing until `claim`.
+
+    The order of calls: map, check, load_order (plan) → claim → prepare → load_table, encoder, loader… →
+    finishing, finisher → put_stream("finished") → forget. A later attempt does the same; `journal` then holds
+    what the earlier ones decided and committed, and policies are not asked again.
+    """
+
+    spec: DbTarget  # policies, schemaPolicy, writeMode, skipData; a target that is no database makes one up
+    info: ServerInfo
+    database: str
+    schema: str
+
+    def map(self, database: Database, facts: Mapping[str, Facts]) -> TargetDatabase:
+        """Structure of the source → structure here. Pure; what cannot be carried is a note."""
+
+    def exists(self, name: str) -> bool:
+        """Whether the target has a table of that name now."""
+
+    def check(self, read: TableRead, table: TargetTable) -> list[Note]:
+        """What the schema policy and the write mode say of a table that is or is not there; for one that
+        stays, whether every column read fits it."""
+
+    def as_found(self, table: TargetTable) -> TargetTable:
+        """The table with its live column types, where it is there and stays."""
+
+    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
+        """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
+
+    def references_itself(self, name: str) -> bool: ...
+
+    def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
+        """Whether RawRows of this read can be loaded undecoded."""
+
+    def encoder(self, read: TableRead, table: TargetTable) -> BatchEncoder: ...
+
+    def claim(self) -> bool:
+        """Own the stream: make database and schema when absent, raise the epoch. True when an earlier attempt
+        left something."""
+
+    def journal(self) -> dict[str, TableState]:
+        """What earlier attempts decided and committed; empty before the first `claim`."""
+
+    def stream_detail(self) -> Mapping[str, Any]: ...
+
+    def put_stream(self, state: Literal["running", "finished"], detail: Mapping[str, Any]) -> None: ...
+
+    def is_finished(self) -> bool: ...
+
+    def prepare(
+        self, database: TargetDatabase, details: Mapping[str, Mapping[str, Any]], log: SqlLog
+    ) -> dict[str, TableState]:
+        """Decide the policies once per table, journal that with `details`, and create what is missing. The
+        returned journal holds every table."""
+
+    def load_table(self, read: TableRead, table: TargetTable) -> LoadTable: ...
+
+    def loader(self) -> Loader: ...
+
+    def finishing(
+        self, database: TargetDatabase, journal: Mapping[str, TableState]
+    ) -> dict[Phase, list[Statement]]:
+        """What is left to do after the data, by phase, in order."""
+
+    def finisher(self) -> Finisher: ...
+
+    def forget(self) -> None:
+        """Remove this stream's checkpoints: after the store says FINISHED, or for cleanup."""
+
+    def close(self) -> None: ...

@@ -6,10 +6,12 @@ Modules are imported when first used: an engine that only lists connections load
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from engine.config import Connection, ConnectionType, Mode
+from engine.config import Connection, ConnectionType, Mode, SourceConnection, TargetSpec
+from engine.connectors.base import SnapshotSource, Target
 from engine.errors import Code, EngineError
 
 _SESSIONS = {
@@ -19,8 +21,24 @@ _SESSIONS = {
 }
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 
+# What opens an end of a bounded stream: (connection, SourceConnection) → SnapshotSource, and (connection,
+# TargetSpec, stream id) → Target.
+SOURCES = {
+    ConnectionType.MYSQL: "engine.connectors.mysql.source:open_source",
+    ConnectionType.MARIADB: "engine.connectors.mysql.source:open_source",
+}
+TARGETS = {
+    ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",
+}
+
+# What the drivers raise inside → EngineError: (module of the driver, its base class, what explains it).
+_FAILURES = (
+    ("psycopg", "Error", "engine.connectors.postgres.loader:explain"),
+    ("pymysql", "MySQLError", "engine.connectors.mysql.failures:explain"),
+)
+
 # (source, target, mode)
-ROUTES = {(source, ConnectionType.POSTGRESQL, Mode.CONVERT) for source in _MYSQL}
+ROUTES = {(source, target, Mode.CONVERT) for source in SOURCES for target in TARGETS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +148,41 @@ def require_route(source: ConnectionType, target: ConnectionType, mode: Mode) ->
             mode=mode.value,
             supported=sorted(f"{a.value} → {b.value} ({m.value})" for a, b, m in ROUTES),
         )
+
+
+def open_source(connection: Connection, part: SourceConnection) -> SnapshotSource:
+    """Raises CONNECTION_FAILED, VALIDATION_FAILED (nothing says which database), UNSUPPORTED_ROUTE."""
+    opener = _end(SOURCES, connection.type, "source")
+    return cast(SnapshotSource, opener(connection, part))
+
+
+def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> Target:
+    """Open a target; nothing is changed on it yet. Raises as `open_source`."""
+    opener = _end(TARGETS, connection.type, "target")
+    return cast(Target, opener(connection, spec, stream_id))
+
+
+def _end(ends: dict[ConnectionType, str], kind: ConnectionType, side: str) -> Any:
+    if kind not in ends:
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE,
+            f"{kind.value} is not available as a {side} yet",
+            field=side,
+            supported=sorted(known.value for known in ends),
+        )
+    return _load(ends[kind])
+
+
+def _load(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def explain(error: Exception) -> EngineError | None:
+    """What a driver raised as an EngineError that tells a lost connection from a statement refused; None for
+    what no driver raised. Drivers that are not loaded are not loaded for this."""
+    for driver, base, explainer in _FAILURES:
+        module = sys.modules.get(driver)
+        if module is not None and isinstance(error, getattr(module, base)):
+            return cast(EngineError, _load(explainer)(error))
+    return None

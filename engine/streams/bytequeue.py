@@ -5,8 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import pyarrow as pa
+
+from engine.connectors.base import RawRows
+
+Batch: TypeAlias = "pa.RecordBatch | RawRows"
 
 
 class Closed(Exception):
@@ -19,13 +24,13 @@ class ByteQueue:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._held = 0
-        self._batches: deque[tuple[pa.RecordBatch, int]] = deque()
+        self._batches: deque[tuple[Batch, int]] = deque()
         self._changed = threading.Condition()
         self._ended = False
         self._abandoned = False
         self._failure: BaseException | None = None
 
-    def put(self, batch: pa.RecordBatch) -> None:
+    def put(self, batch: Batch) -> None:
         """Wait for room. Raises Closed when the consumer has gone."""
         size = batch.nbytes
         with self._changed:
@@ -52,7 +57,7 @@ class ByteQueue:
             self._held = 0
             self._changed.notify_all()
 
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
+    def __iter__(self) -> Iterator[Batch]:
         while True:
             with self._changed:
                 while not self._batches and not self._ended:

@@ -5,41 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
-import pymysql
 from pydantic.alias_generators import to_camel
 
 from engine.config import Connection, ConnectionType, Mode, Policies, SourceConnection, StreamConfig
-from engine.connectors.mysql.failures import query_failed
-from engine.connectors.mysql.source import MysqlSource
-from engine.connectors.postgres.loader import explain
-from engine.connectors.postgres.target import PostgresTarget
+from engine.connectors import registry
+from engine.connectors.base import SnapshotSource, Target
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
 
-_SOURCES = (ConnectionType.MYSQL, ConnectionType.MARIADB)
-_TARGETS = (ConnectionType.POSTGRESQL,)
-_OTHER_SOURCES = ("infinity", "nan", "unbounded_numeric")  # policies for PostgreSQL as the source
+_MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
+_OTHER_SOURCES = ("infinity", "nan", "unbounded_numeric")  # policies for values MySQL does not have
+_LATER = ("gcs", "azure", "snowflake")
+_SPECS = {ConnectionType.FILES: "files", ConnectionType.S3: "s3"}
+
+
+def policies_of(config: StreamConfig) -> Policies:
+    spec = config.target.spec
+    given = spec.db or spec.files or spec.s3
+    return given.policies if given is not None else Policies()
 
 
 def check_route(config: StreamConfig, source: Connection, target: Connection) -> None:
     """UNSUPPORTED_ROUTE with the reason for everything of the contract that this release cannot carry."""
     part = config.source.connections[0]
-    selected = [table.name for table in part.tables if not table.selection.is_everything]
-    given = config.target.spec.db.policies if config.target.spec.db else Policies()
+    spec = config.target.spec
+    given = policies_of(config)
     foreign = [name for name in _OTHER_SOURCES if getattr(given, name) != getattr(Policies(), name)]
     options = config.source.options
+    later = next((name for name in _LATER if getattr(spec, name) is not None), None)
+    wanted = _SPECS.get(target.type, "db")
     refusals = (
         (config.mode is Mode.CDC, "mode", "change data capture is not available yet"),
         (len(config.source.connections) > 1, "source.connections", "several sources are not available yet"),
         (config.source.query is not None, "source.query", "federated streams are not available yet"),
-        (bool(part.queries), "source.connections.0.queries", "SQL as a source is not available yet"),
-        (part.files is not None, "source.connections.0.files", "files as a source are not available yet"),
-        (part.s3 is not None, "source.connections.0.s3", "S3 as a source is not available yet"),
         (
-            bool(selected),
-            "source.connections.0.tables",
-            f"selections are not available yet ({', '.join(selected[:5])})",
+            part.files is not None and source.type is not ConnectionType.FILES,
+            "source.connections.0.files",
+            f"a {source.type.value} connection has no files",
+        ),
+        (
+            part.s3 is not None and source.type is not ConnectionType.S3,
+            "source.connections.0.s3",
+            f"a {source.type.value} connection has no buckets",
         ),
         (
             config.limits.number_of_events > 0 or config.limits.elapsed_time > 0,
@@ -54,24 +61,29 @@ def check_route(config: StreamConfig, source: Connection, target: Connection) ->
             "source.options",
             "replication options belong to change data capture",
         ),
-        (config.target.spec.db is None, "target.spec", "only database targets are available yet"),
+        (later is not None, "target.spec", f"{later} targets are not available yet"),
         (
-            source.type not in _SOURCES,
+            source.type not in registry.SOURCES,
             "source",
             f"{source.type.value} is not available as a source yet",
         ),
         (
-            target.type not in _TARGETS,
+            target.type not in registry.TARGETS,
             "target",
             f"{target.type.value} is not available as a target yet",
         ),
+        (
+            getattr(spec, wanted) is None,
+            "target.spec",
+            f"a {target.type.value} connection needs target.spec.{wanted}",
+        ),
     )
-    if foreign:
+    if foreign and source.type in _MYSQL:
         name = to_camel(foreign[0])
         raise EngineError(
             Code.UNSUPPORTED_ROUTE,
             f"the policy {name} is for values that MySQL and MariaDB do not have",
-            field=f"target.spec.db.policies.{name}",
+            field=f"target.spec.{wanted}.policies.{name}",
         )
     for refused, field, reason in refusals:
         if refused:
@@ -96,24 +108,15 @@ def _connection(job: StreamJob, identifier: str) -> Connection:
         ) from None
 
 
-def open_source(job: StreamJob) -> MysqlSource:
+def open_source(job: StreamJob) -> SnapshotSource:
     """The source with its database chosen; UNSUPPORTED_ROUTE before anything is opened."""
     connection, part = source_of(job)
     check_route(job.config, connection, target_of(job))
-    database = part.database or connection.database.database
-    if database is None:
-        raise EngineError(
-            Code.VALIDATION_FAILED,
-            "say which database to read: source.connections.0.database, or the connection's own",
-            field="source.connections.0.database",
-        )
-    return MysqlSource(connection, database)
+    return registry.open_source(connection, part)
 
 
-def open_target(job: StreamJob) -> PostgresTarget:
-    spec = job.config.target.spec.db
-    assert spec is not None  # check_route has refused everything else
-    return PostgresTarget(target_of(job), spec, job.stream_id)
+def open_target(job: StreamJob) -> Target:
+    return registry.open_target(target_of(job), job.config.target.spec, job.stream_id)
 
 
 @contextmanager
@@ -122,10 +125,13 @@ def explained() -> Iterator[None]:
     statement that was refused."""
     try:
         yield
-    except psycopg.Error as error:
-        raise explain(error) from error
-    except pymysql.MySQLError as error:
-        raise query_failed(error, "the source refused a statement") from error
+    except EngineError:
+        raise
+    except Exception as error:
+        explanation = registry.explain(error)
+        if explanation is None:
+            raise
+        raise explanation from error
 
 
 def is_loss(error: BaseException) -> bool:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.config import SourceConnection, StreamConfig
+from engine.config import Selection, SourceConnection, StreamConfig
 from engine.connectors.base import (
     Chunk,
     KeyRange,
     Note,
     Severity,
+    SnapshotSource,
     TableRead,
+    TableState,
+    Target,
     TargetDatabase,
     TargetTable,
 )
-from engine.connectors.mysql.source import MysqlSource
-from engine.connectors.postgres.checkpoint import TableState
-from engine.connectors.postgres.target import PostgresTarget
 from engine.errors import Code, EngineError
 from engine.schema import Database, Table, TableKind
 
-COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED)
+COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED, TableKind.FILE)
 
 # Refusals with a code of their own; the others are PLAN_REFUSED.
 _CODES = {
@@ -153,21 +153,23 @@ _NO_SCHEMAS = Note(
 
 
 def make_plan(
-    source: MysqlSource,
-    target: PostgresTarget,
+    source: SnapshotSource,
+    target: Target,
     config: StreamConfig,
     journal: Mapping[str, TableState],
     workers: int,
 ) -> Plan:
     """Plan a bounded load. `journal` is what earlier attempts of this stream decided: those tables keep their
     chunks and are not asked again whether they may exist."""
-    mapped = _map(source, target, config)
+    mapping = _map(source, target, config)
+    mapped = mapping.database
     notes = [*mapped.notes]
-    if config.source.connections[0].schema_name is not None:
+    if config.source.connections[0].schema_name is not None and source.info.flavor in ("mysql", "mariadb"):
         notes.append(_NO_SCHEMAS)
     tables: list[TablePlan] = []
     for table in mapped.tables:
-        table_plan, more = _plan_table(source, target, config, table, journal.get(table.name), workers)
+        full = mapping.sources[table.source.name]
+        table_plan, more = _plan_table(source, target, config, table, full, journal.get(table.name), workers)
         tables.append(table_plan)
         notes += [*table.notes, *more]
     kept = [plan.target for plan in tables if not plan.creates]
@@ -179,7 +181,7 @@ def make_plan(
         source_database=source.database,
         source_server=f"{source.info.flavor} {source.info.version}",
         target_database=target.database,
-        target_server=f"PostgreSQL {target.info.version}",
+        target_server=f"{target.info.flavor} {target.info.version}",
         database=replace(mapped, tables=tuple(names[table.name] for table in mapped.tables)),
         tables=tuple(tables),
         waves=tuple(tuple(wave) for wave in waves),
@@ -188,23 +190,44 @@ def make_plan(
 
 
 def make_pairs(
-    source: MysqlSource, target: PostgresTarget, config: StreamConfig
+    source: SnapshotSource, target: Target, config: StreamConfig
 ) -> list[tuple[TableRead, TargetTable]]:
     """How each table is read and where its rows are on the target now: what `verify` compares."""
     mapped = _map(source, target, config)
-    return [(_read(source, target, config, table)[0], target.as_found(table)) for table in mapped.tables]
+    return [
+        (
+            _read(source, target, config, table, mapped.sources[table.source.name])[0],
+            target.as_found(table),
+        )
+        for table in mapped.database.tables
+    ]
 
 
-def _map(source: MysqlSource, target: PostgresTarget, config: StreamConfig) -> TargetDatabase:
-    database = select_tables(source, config.source.connections[0])
-    facts = {table.name: source.facts(table, target.spec.policies) for table in database.tables}
-    return target.map(database, facts)
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """The target's structure, and the source's tables by name as they are, columns not selected included."""
+
+    database: TargetDatabase
+    sources: Mapping[str, Table]
 
 
-def select_tables(source: MysqlSource, part: SourceConnection) -> Database:
-    """The catalog cut down to the tables of the stream; UNKNOWN_TABLE names one that is not there."""
+def _map(source: SnapshotSource, target: Target, config: StreamConfig) -> _Mapped:
+    part = config.source.connections[0]
+    found = select_tables(source, part)
+    selected = {table.name: narrowed(table, selection_of(part, table.name)) for table in found.tables}
+    facts = {table.name: source.facts(table, target.spec.policies) for table in selected.values()}
+    database = target.map(replace(found, tables=tuple(selected.values())), facts)
+    return _Mapped(database, {table.name: table for table in found.tables})
+
+
+def select_tables(source: SnapshotSource, part: SourceConnection) -> Database:
+    """The catalog cut down to the tables and queries of the stream; UNKNOWN_TABLE names a table that is not
+    there."""
     wanted = [table.name for table in part.tables]
-    database = source.catalog(source.database, wanted or None)
+    if part.queries and not wanted:
+        database = Database(source.database)
+    else:
+        database = source.catalog(source.database, wanted or None)
     present = {table.name for table in database.tables if table.kind in COPIED_KINDS}
     missing = [name for name in wanted or part.exclude if name not in present]
     if missing:
@@ -215,23 +238,56 @@ def select_tables(source: MysqlSource, part: SourceConnection) -> Database:
             database=source.database,
         )
     excluded = set(part.exclude)
+    tables = [table for table in database.tables if table.kind in COPIED_KINDS and table.name not in excluded]
     return replace(
         database,
-        tables=tuple(
-            table for table in database.tables if table.kind in COPIED_KINDS and table.name not in excluded
-        ),
+        tables=(*tables, *(source.query_table(query.name, query.query) for query in part.queries)),
+    )
+
+
+def selection_of(part: SourceConnection, name: str) -> Selection:
+    return next((table.selection for table in part.tables if table.name == name), Selection())
+
+
+def narrowed(table: Table, selection: Selection) -> Table:
+    """The table with the selected columns only, in the table's order, and with the keys and constraints that
+    need no other. UNKNOWN_COLUMN names one that is not there."""
+    if not selection.selected_columns:
+        return table
+    kept = set(selection.selected_columns)
+    unknown = sorted(kept - {column.name for column in table.columns})
+    if unknown:
+        raise EngineError(
+            Code.UNKNOWN_COLUMN,
+            f"{table.name} has no column {unknown[0]}",
+            table=table.name,
+            column=unknown[0],
+        )
+
+    def whole(columns: Iterable[str | None]) -> bool:
+        return all(column in kept for column in columns)
+
+    return replace(
+        table,
+        columns=tuple(column for column in table.columns if column.name in kept),
+        primary_key=table.primary_key if whole(part.column for part in table.primary_key) else (),
+        indexes=tuple(index for index in table.indexes if whole(part.column for part in index.parts)),
+        foreign_keys=tuple(key for key in table.foreign_keys if whole(key.columns)),
+        checks=(),  # which columns an expression names is the dialect's to know
+        partitions=(),
     )
 
 
 def _plan_table(
-    source: MysqlSource,
-    target: PostgresTarget,
+    source: SnapshotSource,
+    target: Target,
     config: StreamConfig,
     table: TargetTable,
+    full: Table,
     state: TableState | None,
     workers: int,
 ) -> tuple[TablePlan, list[Note]]:
-    read, read_notes = _read(source, target, config, table)
+    read, read_notes = _read(source, target, config, table, full)
     notes = [*read_notes]
     chunks: tuple[Chunk, ...]
     if state is not None:
@@ -246,10 +302,10 @@ def _plan_table(
                 )
             )
         chunks = chunks_from(state)
-        creates = bool(state.detail["created"]) and target.live(table.name) is None
+        creates = bool(state.detail["created"]) and not target.exists(table.name)
         return TablePlan(read, target.as_found(table), chunks, creates), notes
     notes += target.check(read, table)
-    creates = target.live(table.name) is None or target.spec.schema_policy.value == "drop_and_recreate"
+    creates = not target.exists(table.name) or target.spec.schema_policy.value == "drop_and_recreate"
     refused = any(note.severity is Severity.REFUSED for note in notes)
     found = table if creates else target.as_found(table)
     if refused or target.spec.skip_data:
@@ -263,7 +319,7 @@ def _plan_table(
 
 
 def _read(
-    source: MysqlSource, target: PostgresTarget, config: StreamConfig, table: TargetTable
+    source: SnapshotSource, target: Target, config: StreamConfig, table: TargetTable, full: Table
 ) -> tuple[TableRead, tuple[Note, ...]]:
     plain = frozenset(
         column.name
@@ -271,11 +327,13 @@ def _read(
         if column.generated is not None
         and any(mapped.loaded for mapped in table.columns if mapped.source == column.name)
     )
+    selection = selection_of(config.source.connections[0], full.name)
     return source.plan_read(
-        table.source,
+        full,
         target.spec.policies,
         plain_generated=plain,
         max_rows=config.source.options.data_bundle_size,
+        selection=None if selection.is_everything else selection,
     )
 
 
@@ -294,4 +352,6 @@ def chunks_from(state: TableState) -> tuple[Chunk, ...]:
 def shape_of(read: TableRead) -> str:
     """A digest of what is read and in which order: equal shapes give equal batches."""
     parts = [f"{column.name}\0{column.source.native_type}\0{column.expression}" for column in read.columns]
-    return hashlib.sha256("\1".join([*parts, *read.key]).encode()).hexdigest()[:32]
+    if not read.selection.is_everything:
+        parts.append(read.selection.model_dump_json())
+    return hashlib.sha256("\1".join([*parts, read.table.query, *read.key]).encode()).hexdigest()[:32]

@@ -12,17 +12,23 @@ from typing import Any, Literal
 
 import tenacity
 
-from engine.connectors.base import Note, Phase, Severity, Statement
-from engine.connectors.mysql.source import MysqlSource
-from engine.connectors.postgres.checkpoint import TableState
-from engine.connectors.postgres.target import PostgresTarget
+from engine.connectors.base import (
+    Note,
+    Phase,
+    ReaderKind,
+    Severity,
+    SnapshotSource,
+    Statement,
+    TableState,
+    Target,
+)
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
 from engine.streams.ends import explained, is_loss, open_source, open_target, source_of, target_of
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
-from engine.streams.snapshot import DataPhase, Reader, Task, Totals
+from engine.streams.snapshot import DataPhase, Task, Totals
 from engine.streams.verify import verify_tables
 
 ATTEMPTS = 6  # at a stream whose connections are lost
@@ -61,8 +67,6 @@ def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
 def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str, Any]:
     """Compare both sides of a stream: `{equal, tables: [TableVerdict.as_dict()], seconds}`."""
     began = time.monotonic()
-    spec = job.config.target.spec.db
-    assert spec is not None
     with explained(), closing(open_source(job)) as source, closing(open_target(job)) as target:
         pairs = make_pairs(source, target, job.config)
         verdicts = verify_tables(
@@ -71,8 +75,8 @@ def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str,
             target_of(job),
             target.database,
             pairs,
-            spec.policies,
-            spec.write_mode,
+            target.spec.policies,
+            target.spec.write_mode,
             control,
             report,
         )
@@ -179,7 +183,7 @@ class _Run:
 
     # ------------------------------------------------------------ structure
 
-    def _structure(self, source: MysqlSource, target: PostgresTarget, plan: Plan) -> dict[str, TableState]:
+    def _structure(self, source: SnapshotSource, target: Target, plan: Plan) -> dict[str, TableState]:
         self.report.stage(2)
         earlier = target.claim()
         self.begun = True
@@ -203,7 +207,7 @@ class _Run:
             )
         return journal
 
-    def _source_position(self, source: MysqlSource, target: PostgresTarget, earlier: bool) -> None:
+    def _source_position(self, source: SnapshotSource, target: Target, earlier: bool) -> None:
         """Remember where the source's log stood; after a pause or crash say whether it has moved since."""
         position = source.position()
         before = target.stream_detail().get("sourcePosition") if earlier else None
@@ -226,8 +230,8 @@ class _Run:
 
     def _data(
         self,
-        source: MysqlSource,
-        target: PostgresTarget,
+        source: SnapshotSource,
+        target: Target,
         plan: Plan,
         journal: Mapping[str, TableState],
     ) -> None:
@@ -236,7 +240,9 @@ class _Run:
         self.report.stage(3)
         waves = self._tasks(target, plan, journal)
         count = min(self.workers, max((len(wave) for wave in waves), default=0))
-        prefer: Reader = "connectorx" if self.job.config.source.options.reader == "connectorx" else "native"
+        prefer: ReaderKind = (
+            "connectorx" if self.job.config.source.options.reader == "connectorx" else "native"
+        )
         with source.picture(count) as picture:
             if not picture.consistent:
                 self._note([_INCONSISTENT])
@@ -248,9 +254,7 @@ class _Run:
         if picture.broken:
             self._note([_PICTURE_LOST])
 
-    def _tasks(
-        self, target: PostgresTarget, plan: Plan, journal: Mapping[str, TableState]
-    ) -> list[list[Task]]:
+    def _tasks(self, target: Target, plan: Plan, journal: Mapping[str, TableState]) -> list[list[Task]]:
         by_name = {table.target.name: table for table in plan.tables}
         waves = []
         for names in plan.waves:
@@ -264,13 +268,14 @@ class _Run:
             waves.append(tasks)
         return waves
 
-    def _tasks_of(self, target: PostgresTarget, table: TablePlan, state: TableState) -> list[Task]:
+    def _tasks_of(self, target: Target, table: TablePlan, state: TableState) -> list[Task]:
         table_plan = TablePlan(table.read, target.as_found(table.target), table.chunks, table.creates)
         load = target.load_table(table.read, table.target)
+        raw = target.takes_raw(table.read, table_plan.target)
         left = [chunk for chunk in chunks_from(state) if chunk.number not in state.chunks]
         if not left:
             self.report.table(table.target.schema, table.target.name, phase="indexes")
-        return [Task(table_plan, load, chunk) for chunk in left]
+        return [Task(table_plan, load, chunk, raw) for chunk in left]
 
     def _count(self, totals: Totals) -> None:
         self.rows += totals.rows
@@ -292,14 +297,14 @@ class _Run:
 
     # ------------------------------------------------------------ after the data
 
-    def _finish(self, target: PostgresTarget, plan: Plan, journal: Mapping[str, TableState]) -> None:
+    def _finish(self, target: Target, plan: Plan, journal: Mapping[str, TableState]) -> None:
         for phase, statements in target.finishing(plan.database, journal).items():
             self.control.check()
             self._finish_phase(target, phase, statements)
         for table in plan.tables:
             self.report.table(table.target.schema, table.target.name, status="FINISHED", phase="done")
 
-    def _finish_phase(self, target: PostgresTarget, phase: Phase, statements: Sequence[Statement]) -> None:
+    def _finish_phase(self, target: Target, phase: Phase, statements: Sequence[Statement]) -> None:
         """All statements of one phase, several tables at a time; those of one table in turn, since they wait
         for each other's lock anyway."""
         by_table: dict[str | None, list[Statement]] = {}
@@ -316,7 +321,7 @@ class _Run:
             for notes in pool.map(lambda share: self._finish_share(target, share), groups):
                 self._note(notes)
 
-    def _finish_share(self, target: PostgresTarget, share: Sequence[Sequence[Statement]]) -> list[Note]:
+    def _finish_share(self, target: Target, share: Sequence[Sequence[Statement]]) -> list[Note]:
         notes = []
         with closing(target.finisher()) as finisher:
             for group in share:

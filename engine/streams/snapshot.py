@@ -14,29 +14,38 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import cast
 
 import pyarrow as pa
 import tenacity
 
-from engine.connectors.base import Chunk, LoadResult, SnapshotReader, TableRead
-from engine.connectors.postgres.loader import LoadTable, PostgresLoader
-from engine.connectors.postgres.target import PostgresTarget
+from engine.connectors.base import (
+    BatchEncoder,
+    Chunk,
+    Encoded,
+    Loader,
+    LoadResult,
+    LoadTable,
+    RawReader,
+    RawRows,
+    ReaderKind,
+    SnapshotReader,
+    TableRead,
+    Target,
+)
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
-from engine.streams.bytequeue import ByteQueue, Closed
+from engine.streams.bytequeue import Batch, ByteQueue, Closed
 from engine.streams.ends import is_loss
 from engine.streams.job import Control, Interrupted, Report
 from engine.streams.plan import TablePlan
-from ext.pgcopy import CopyEncoder
 from ext.rowerror import RowError
 
 QUEUE_BYTES = 16 << 20  # held between the two threads of one worker
 DRAIN_SECONDS = 5.0  # how long a pause lets the chunks under way come to their end
 ATTEMPTS = 6  # at one chunk, when a connection is lost
 
-Reader = Literal["native", "connectorx"]
-ReaderFactory = Callable[[Reader], SnapshotReader]
+ReaderFactory = Callable[[ReaderKind], SnapshotReader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Task:
     plan: TablePlan
     load: LoadTable
     chunk: Chunk
+    raw: bool = False  # the rows are passed on undecoded
 
 
 @dataclass(slots=True)
@@ -74,17 +84,17 @@ class DataPhase:
 
     def __init__(
         self,
-        target: PostgresTarget,
+        target: Target,
         readers: ReaderFactory,
         workers: int,
-        prefer: Reader,
+        prefer: ReaderKind,
         control: Control,
         report: Report,
     ) -> None:
         self._target = target
         self._readers = readers
         self._workers = workers
-        self._prefer: Reader = prefer
+        self._prefer: ReaderKind = prefer
         self._control = control
         self._report = report
         self._stop = threading.Event()
@@ -147,9 +157,9 @@ class _Remaining:
 class _Worker:
     def __init__(
         self,
-        target: PostgresTarget,
+        target: Target,
         readers: ReaderFactory,
-        prefer: Reader,
+        prefer: ReaderKind,
         control: Control,
         report: Report,
         stop: threading.Event,
@@ -157,19 +167,19 @@ class _Worker:
     ) -> None:
         self._target = target
         self._readers = readers
-        self._prefer: Reader = prefer
+        self._prefer: ReaderKind = prefer
         self._control = control
         self._report = report
         self._stop = stop
         self._totals = totals
-        self._loader: PostgresLoader | None = None
-        self._open: dict[Reader, SnapshotReader] = {}
+        self._loader: Loader | None = None
+        self._open: dict[ReaderKind, SnapshotReader] = {}
         self._deadline: float | None = None
 
     def work(self, tasks: deque[Task], left: _Remaining) -> None:
         try:
             with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
-                encoder: CopyEncoder | None = None
+                encoder: BatchEncoder | None = None
                 current: TablePlan | None = None
                 while not self._stop.is_set():
                     self._control.check()
@@ -205,7 +215,7 @@ class _Worker:
 
     # ------------------------------------------------------------ one chunk
 
-    def _one(self, task: Task, encoder: CopyEncoder, reading: ThreadPoolExecutor) -> None:
+    def _one(self, task: Task, encoder: BatchEncoder, reading: ThreadPoolExecutor) -> None:
         """Load one chunk, trying again when a connection is lost; each try first asks whether the last one's
         COMMIT got through."""
         retrying = tenacity.Retrying(
@@ -228,7 +238,7 @@ class _Worker:
                         return
                 self._attempt(task, encoder, loader, reading)
 
-    def _ready_loader(self) -> PostgresLoader:
+    def _ready_loader(self) -> Loader:
         if self._loader is None:
             self._loader = self._target.loader()
         return self._loader
@@ -243,7 +253,7 @@ class _Worker:
         self._close()
 
     def _attempt(
-        self, task: Task, encoder: CopyEncoder, loader: PostgresLoader, reading: ThreadPoolExecutor
+        self, task: Task, encoder: BatchEncoder, loader: Loader, reading: ThreadPoolExecutor
     ) -> None:
         kind = self._kind(task.plan.read)
         try:
@@ -255,17 +265,17 @@ class _Worker:
             self._report.log("debug", f"{task.load.name}: read again by our own reader: {error.message}")
             self._transfer(task, encoder, loader, reading, "native")
 
-    def _kind(self, read: TableRead) -> Reader:
+    def _kind(self, read: TableRead) -> ReaderKind:
         able = all(column.connectorx is not None for column in read.columns)
         return "connectorx" if self._prefer == "connectorx" and able else "native"
 
     def _transfer(
         self,
         task: Task,
-        encoder: CopyEncoder,
-        loader: PostgresLoader,
+        encoder: BatchEncoder,
+        loader: Loader,
         reading: ThreadPoolExecutor,
-        kind: Reader,
+        kind: ReaderKind,
     ) -> None:
         reader = self._open.get(kind)
         if reader is None:
@@ -291,18 +301,16 @@ class _Worker:
         self._totals.add(task.load.name, result)
 
     def _encoded(
-        self, task: Task, encoder: CopyEncoder, queue: ByteQueue, sent: list[int]
-    ) -> Iterator[tuple[memoryview, int]]:
+        self, task: Task, encoder: BatchEncoder, queue: ByteQueue, sent: list[int]
+    ) -> Iterator[tuple[Encoded, int]]:
         for batch in queue:
             self._check()
-            try:
-                data = encoder.encode(batch)
-            except RowError as error:
-                raise rejected(task.plan, batch, error) from error
-            yield data, batch.num_rows
-            sent[0] += batch.num_rows
-            sent[1] += len(data)
-            self._report.progress(task.load.schema, task.load.name, batch.num_rows, len(data))
+            data, rows = _encode(task, encoder, batch)
+            yield data, rows
+            size = data.nbytes
+            sent[0] += rows
+            sent[1] += size
+            self._report.progress(task.load.schema, task.load.name, rows, size)
             fail_point("during_chunk")
 
     def _check(self) -> None:
@@ -317,17 +325,34 @@ class _Worker:
                 self._control.check()
 
 
+def _encode(task: Task, encoder: BatchEncoder, batch: pa.RecordBatch | RawRows) -> tuple[Encoded, int]:
+    if isinstance(batch, RawRows):
+        return batch, batch.rows
+    try:
+        return encoder.encode(batch), batch.num_rows
+    except RowError as error:
+        raise rejected(task.plan, batch, error) from error
+
+
 def _produce(reader: SnapshotReader, task: Task, queue: ByteQueue) -> None:
     try:
-        with closing(reader.read(task.plan.read, task.chunk.bounds)) as batches:
-            for batch in batches:
-                queue.put(batch)
+        for batch in _batches(reader, task):
+            queue.put(batch)
     except Closed:
         return
     except BaseException as error:
         queue.end(error)
     else:
         queue.end()
+
+
+def _batches(reader: SnapshotReader, task: Task) -> Iterator[Batch]:
+    if task.raw:
+        with closing(cast(RawReader, reader).read_raw(task.plan.read, task.chunk.bounds)) as rows:
+            yield from rows
+        return
+    with closing(reader.read(task.plan.read, task.chunk.bounds)) as batches:
+        yield from batches
 
 
 def _increase(

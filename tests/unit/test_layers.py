@@ -1,5 +1,5 @@
-"""The arrows of the architecture: server → engine.api → streams, federation, sql → connectors → ext, with the
-ground modules under all of them. Read from the source, so that a lazy import counts as well."""
+"""The arrows of the architecture: server → engine.api → streams, federation, sql → connectors → formats →
+ext, with the ground modules under all of them. Read from the source, so that a lazy import counts as well."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ def allowed(importer: str, imported: str) -> bool:
         return True
     if imported in FACADE:
         return False
+    if within(importer, "engine.formats"):
+        return within(imported, "ext", "engine.formats", "engine.connectors.base")
     if within(importer, "engine.connectors"):
         return allowed_to_connector(importer, imported)
     return True
@@ -64,14 +66,14 @@ def allowed(importer: str, imported: str) -> bool:
 def allowed_to_connector(importer: str, imported: str) -> bool:
     if within(imported, "ext"):
         return not within(importer, "engine.connectors.base")
-    if not within(imported, "engine.connectors"):
+    if not within(imported, "engine.connectors", "engine.formats"):
         return False
     if within(importer, "engine.connectors.base"):
         return imported == "engine.connectors.base"
     folder = ".".join(importer.split(".")[:3])
     if not (ROOT / Path(*folder.split("."))).is_dir():
         return True  # a module beside base.py that knows them all
-    return within(imported, folder, "engine.connectors.base")
+    return within(imported, folder, "engine.connectors.base", "engine.formats")
 
 
 def modules() -> list[str]:

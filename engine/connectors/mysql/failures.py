@@ -136,6 +136,11 @@ def query_failed(error: BaseException, what: str, **details: Any) -> EngineError
     )
 
 
+def explain(error: pymysql.MySQLError) -> EngineError:
+    """What the driver raised where nobody said what was being done."""
+    return query_failed(error, "the server refused a statement")
+
+
 @contextmanager
 def explained(what: str, **details: Any) -> Iterator[None]:
     """Whatever PyMySQL raises inside, as `query_failed` tells it apart."""

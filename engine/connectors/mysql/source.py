@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pymysql.connections import Connection as PyMySQLConnection
 
 from engine import schema
-from engine.config import Connection, Policies
-from engine.connectors.base import Chunk, Facts, Note, SnapshotReader, TableRead
+from engine.config import Connection, Policies, Selection, SourceConnection
+from engine.connectors.base import Chunk, Facts, Note, ReaderKind, SnapshotReader, TableRead
 from engine.connectors.mysql.catalog import read_database
 from engine.connectors.mysql.chunks import plan_chunks
 from engine.connectors.mysql.connectorx import ConnectorxReader
@@ -20,8 +20,19 @@ from engine.connectors.mysql.scan import facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
 from engine.connectors.mysql.types import plan_read
+from engine.errors import Code, EngineError
 
-ReaderKind = Literal["native", "connectorx"]
+
+def open_source(connection: Connection, part: SourceConnection) -> MysqlSource:
+    """The source with its database chosen. VALIDATION_FAILED when neither names one."""
+    database = part.database or connection.database.database
+    if database is None:
+        raise EngineError(
+            Code.VALIDATION_FAILED,
+            "say which database to read: source.connections.0.database, or the connection's own",
+            field="source.connections.0.database",
+        )
+    return MysqlSource(connection, database)
 
 
 class MysqlSource:
@@ -39,6 +50,13 @@ class MysqlSource:
         with explained(f"reading the catalog of {database} failed", database=database):
             return read_database(self._session, self.info, database, only)
 
+    def query_table(self, name: str, query: str) -> schema.Table:
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE,
+            "SQL as a source is not available yet",
+            field="source.connections.0.queries",
+        )
+
     def facts(self, table: schema.Table, policies: Policies) -> Facts:
         """What the data says where the structure alone does not decide; asks only what the policies need."""
         with explained(f"looking at the values of {table.schema}.{table.name} failed", table=table.name):
@@ -51,6 +69,7 @@ class MysqlSource:
         *,
         plain_generated: frozenset[str] = frozenset(),
         max_rows: int | None = None,
+        selection: Selection | None = None,
     ) -> tuple[TableRead, tuple[Note, ...]]:
         """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
         with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):

@@ -13,12 +13,12 @@ for commits under way. So a worker that should be dead committed before the new 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from engine.connectors.base import TableState
 from engine.connectors.postgres.identifiers import qualified
 from engine.connectors.postgres.session import PgConnection
 from engine.errors import Code, EngineError
@@ -27,15 +27,6 @@ TABLE = "_dbstreams_checkpoint"
 _COLUMNS = ("stream_id", "object", "chunk", "epoch", "state", "rows", "bytes", "detail", "updated_at")
 _STREAM = ""
 _WHOLE = -1
-
-
-@dataclass(frozen=True, slots=True)
-class TableState:
-    """What the journal says of one table. `detail` is what `put_table` was given."""
-
-    state: str
-    detail: Mapping[str, Any]
-    chunks: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # number → rows, bytes
 
 
 class Checkpoints:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import psycopg
+import pyarrow as pa
 from psycopg import errors as pg
 
 from engine.config import WriteMode
-from engine.connectors.base import LoadResult
+from engine.connectors.base import Encoded, LoadResult, LoadTable, RawRows
 from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified, quote
 from engine.connectors.postgres.session import PgConnection, is_connection_loss
@@ -23,22 +23,6 @@ _STAGE = "_dbstreams_stage"
 WRITE_BYTES = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class LoadTable:
-    """Where the rows of one table go: target columns in the order of the encoded fields."""
-
-    schema: str
-    name: str
-    columns: tuple[str, ...]
-    write_mode: WriteMode
-    primary_key: tuple[str, ...] = ()
-    disable_triggers: bool = False
-
-    @property
-    def qualified(self) -> str:
-        return qualified(self.schema, self.name)
-
-
 class PostgresLoader:
     """One session of the target, used by one thread."""
 
@@ -46,7 +30,7 @@ class PostgresLoader:
         self._session = session
         self._checkpoints = checkpoints
 
-    def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[memoryview, int]]) -> LoadResult:
+    def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[Encoded, int]]) -> LoadResult:
         """Load one chunk and commit it with its checkpoint row. `encoded` gives binary COPY rows and how many
         they are; an exception of it leaves the target as it was.
 
@@ -54,17 +38,22 @@ class PostgresLoader:
         ROW_REJECTED, CONSTRAINT_VIOLATION, TARGET_FULL, PERMISSION_DENIED.
         """
         result = LoadResult()
+        into = qualified(table.schema, table.name)
         try:
             with self._session.transaction():
                 if table.disable_triggers:
                     # Transactional: whatever happens to us, the triggers are on again.
-                    self._session.execute(f"ALTER TABLE {table.qualified} DISABLE TRIGGER USER")
+                    self._session.execute(
+                        f"ALTER TABLE {qualified(table.schema, table.name)} DISABLE TRIGGER USER"
+                    )
                 if table.write_mode is WriteMode.UPSERT:
                     self._upsert(table, encoded, result)
                 else:
-                    self._copy(table.qualified, table.columns, encoded, result)
+                    self._copy(into, table.columns, encoded, result)
                 if table.disable_triggers:
-                    self._session.execute(f"ALTER TABLE {table.qualified} ENABLE TRIGGER USER")
+                    self._session.execute(
+                        f"ALTER TABLE {qualified(table.schema, table.name)} ENABLE TRIGGER USER"
+                    )
                 self._checkpoints.put_chunk(self._session, table.name, chunk, result.rows, result.bytes)
                 self._checkpoints.guard(self._session)
                 fail_point("before_chunk_commit")
@@ -81,7 +70,7 @@ class PostgresLoader:
         self,
         into: str,
         columns: Sequence[str],
-        encoded: Iterable[tuple[memoryview, int]],
+        encoded: Iterable[tuple[Encoded, int]],
         result: LoadResult,
     ) -> None:
         names = ", ".join(quote(column) for column in columns)
@@ -89,7 +78,9 @@ class PostgresLoader:
         with self._session.cursor() as cursor:
             with cursor.copy(statement) as copy:
                 copy.write(HEADER)
-                for data, rows in encoded:
+                for part, rows in encoded:
+                    assert not isinstance(part, pa.RecordBatch)
+                    data = memoryview(part.data) if isinstance(part, RawRows) else part
                     for start in range(0, len(data), WRITE_BYTES):
                         copy.write(data[start : start + WRITE_BYTES])
                     result.rows += rows
@@ -105,16 +96,14 @@ class PostgresLoader:
                 stored=stored,
             )
 
-    def _upsert(
-        self, table: LoadTable, encoded: Iterable[tuple[memoryview, int]], result: LoadResult
-    ) -> None:
+    def _upsert(self, table: LoadTable, encoded: Iterable[tuple[Encoded, int]], result: LoadResult) -> None:
         """Stage the chunk, then insert or update by the declared primary key. Nothing is ever deleted, and a
         key that comes twice in the source is an error of the statement, not the last one winning."""
         names = ", ".join(quote(column) for column in table.columns)
         stage = f"pg_temp.{quote(_STAGE)}"
         self._session.execute(
             f"CREATE TEMPORARY TABLE {quote(_STAGE)} ON COMMIT DROP AS"
-            f" SELECT {names} FROM {table.qualified} WITH NO DATA"
+            f" SELECT {names} FROM {qualified(table.schema, table.name)} WITH NO DATA"
         )
         self._copy(stage, table.columns, encoded, result)
         key = ", ".join(quote(column) for column in table.primary_key)
@@ -125,7 +114,7 @@ class PostgresLoader:
             else "NOTHING"
         )
         self._session.execute(
-            f"INSERT INTO {table.qualified} ({names}) OVERRIDING SYSTEM VALUE"
+            f"INSERT INTO {qualified(table.schema, table.name)} ({names}) OVERRIDING SYSTEM VALUE"
             f" SELECT {names} FROM {stage} ON CONFLICT ({key}) DO {action}"
         )
 

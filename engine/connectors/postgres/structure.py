@@ -4,16 +4,25 @@ finished after the data. PostgreSQL's DDL is transactional, so the journal and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
 from psycopg import errors as pg
 
 from engine.config import SchemaPolicy, WriteMode
-from engine.connectors.base import Note, Phase, Severity, Statement, TargetDatabase, TargetTable
+from engine.connectors.base import (
+    Note,
+    Phase,
+    Severity,
+    SqlLog,
+    Statement,
+    TableState,
+    TargetDatabase,
+    TargetTable,
+)
 from engine.connectors.postgres.catalog import live_table
-from engine.connectors.postgres.checkpoint import Checkpoints, TableState
+from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified, quote
 from engine.connectors.postgres.loader import explain
 from engine.connectors.postgres.session import PgConnection
@@ -23,8 +32,6 @@ from engine.failpoints import fail_point
 DECIDED = "decided"
 READY = "ready"
 FINISHED = "finished"
-
-SqlLog = Callable[[str, str], None]  # statement, purpose
 
 _BEFORE = (Phase.NAMESPACE, Phase.TYPE, Phase.TABLE)
 _ORDER = {phase: number for number, phase in enumerate(Phase)}

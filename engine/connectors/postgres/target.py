@@ -5,29 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from engine.config import Connection, DbTarget, SchemaPolicy, WriteMode
+from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
 from engine.connectors.base import (
     Facts,
+    LoadTable,
     Note,
     Phase,
     ServerInfo,
     Severity,
+    SqlLog,
     Statement,
     TableRead,
+    TableState,
     TargetDatabase,
     TargetTable,
 )
 from engine.connectors.postgres import catalog, fit, session, structure
 from engine.connectors.postgres.catalog import LiveTable
 from engine.connectors.postgres.checkpoint import TABLE as CHECKPOINT_TABLE
-from engine.connectors.postgres.checkpoint import Checkpoints, TableState
+from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified
-from engine.connectors.postgres.loader import LoadTable, PostgresLoader
+from engine.connectors.postgres.loader import PostgresLoader
 from engine.connectors.postgres.mapping import MapOptions, map_database
 from engine.connectors.postgres.session import PgConnection
 from engine.errors import Code, EngineError
 from engine.schema import Database
 from ext.pgcopy import CopyEncoder
+
+
+def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> PostgresTarget:
+    """UNSUPPORTED_ROUTE when the spec is not one of a database."""
+    if spec.db is None:
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE, "a PostgreSQL connection needs target.spec.db", field="target.spec"
+        )
+    return PostgresTarget(connection, spec.db, stream_id)
 
 
 class PostgresTarget:
@@ -78,6 +90,12 @@ class PostgresTarget:
         if name not in self._live:
             self._live[name] = catalog.live_table(self._session, self.schema, name)
         return self._live[name]
+
+    def exists(self, name: str) -> bool:
+        return self.live(name) is not None
+
+    def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
+        return False
 
     def check(self, read: TableRead, table: TargetTable) -> list[Note]:
         """What the schema policy and the write mode say of a table that is or is not there."""
@@ -213,7 +231,7 @@ class PostgresTarget:
         return self.checkpoints.is_finished(self._session)
 
     def prepare(
-        self, database: TargetDatabase, details: Mapping[str, Mapping[str, Any]], log: structure.SqlLog
+        self, database: TargetDatabase, details: Mapping[str, Mapping[str, Any]], log: SqlLog
     ) -> dict[str, TableState]:
         """Decide and create. The returned journal holds every table, READY."""
         structure.decide(
@@ -277,7 +295,7 @@ class Finisher:
         self._session = opened
         self._checkpoints = checkpoints
 
-    def run(self, statement: Statement, log: structure.SqlLog) -> Note | None:
+    def run(self, statement: Statement, log: SqlLog) -> Note | None:
         return structure.finish_one(self._session, self._checkpoints, statement, log)
 
     def cancel(self) -> None:
