@@ -90,7 +90,8 @@ class ReadColumn:
 
 @dataclass(frozen=True, slots=True)
 class TableRead:
-    """A table, or the result of a query, as it is read: columns in the order of the batches. Generated columns are not among them unless they are copied as plain ones.
+    """A table, or the result of a query, as it is read: columns in the order of the batches. Generated
+    columns are not among them unless they are copied as plain ones.
 
     selection: filters, sorts and limit the reader applies; its columns are applied already. With sorts or a
     limit the table is one chunk, in the order of the sorts.
