@@ -119,6 +119,20 @@ def open_target(job: StreamJob) -> Target:
     return registry.open_target(target_of(job), job.config.target.spec, job.stream_id)
 
 
+def open_written(job: StreamJob, target: Target) -> SnapshotSource:
+    """The target opened for reading back what the stream put there."""
+    spec = job.config.target.spec
+    part: dict[str, object] = {"connectionId": job.config.target.id}
+    if spec.s3 is not None:
+        prefix = "/".join(name for name in (spec.s3.upload.prefix, spec.s3.path) if name)
+        part["s3"] = {"bucket": spec.s3.upload.bucket, "prefixes": [prefix] if prefix else []}
+    elif spec.files is not None:
+        part["files"] = {"basePath": spec.files.path}
+    else:
+        part.update(database=target.database, schema=target.schema)
+    return registry.open_source(target_of(job), SourceConnection.parse(part))
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """What the drivers of either end raise inside, as an EngineError that tells a lost connection from a

@@ -16,42 +16,15 @@ from engine.connectors.postgres.digest import PostgresDigestSession, PostgresDig
 from engine.streams.job import Control, Report
 from engine.streams.verify_columns import Layout, layout
 from engine.streams.verify_narrow import Difference, Found, compare_subset, narrow
+from engine.streams.verify_outcome import REPORTED, TableVerdict, log_verdict
 from engine.streams.verify_sides import Side
 from engine.streams.verify_values import source_encoder, target_encoder
 
 CHUNK_ROWS = 262_144
-REPORTED = 20  # differing rows a table names
 _POLL = 0.2  # seconds between looks at the control
 
 Result = TypeVar("Result")
 Other = TypeVar("Other")
-
-
-@dataclass(frozen=True, slots=True)
-class TableVerdict:
-    """The comparison of one table. Names are the target's; `rows_target` counts the rows compared: in the
-    write modes append and upsert, those with a key of the source."""
-
-    schema: str
-    table: str
-    rows_source: int
-    rows_target: int
-    equal: bool
-    method: str
-    differences: tuple[dict[str, Any], ...]
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "schema": self.schema,
-            "table": self.table,
-            "rowsSource": self.rows_source,
-            "rowsTarget": self.rows_target,
-            "equal": self.equal,
-            "method": self.method,
-            "differences": list(self.differences),
-            "seconds": round(self.seconds, 3),
-        }
 
 
 def verify_tables(
@@ -82,19 +55,8 @@ def verify_tables(
             report.table(
                 table.schema, table.name, phase="done", status="FINISHED" if verdict.equal else "FAILED"
             )
-            _log(report, verdict)
+            log_verdict(report, verdict)
     return verdicts
-
-
-def _log(report: Report, verdict: TableVerdict) -> None:
-    outcome = "equal" if verdict.equal else f"different ({len(verdict.differences)} rows named)"
-    report.log(
-        "info" if verdict.equal else "error",
-        f"{verdict.schema}.{verdict.table}: {verdict.rows_source} rows on the source,"
-        f" {verdict.rows_target} on the target, {outcome}",
-        "verify",
-        **verdict.as_dict(),
-    )
 
 
 class _Both:

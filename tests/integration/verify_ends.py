@@ -15,7 +15,8 @@ from engine.connectors.mysql.catalog import read_database
 from engine.connectors.postgres.mapping import MapOptions, map_database
 from engine.schema import Table
 from engine.streams.job import Control
-from engine.streams.verify import TableVerdict, verify_tables
+from engine.streams.verify import verify_tables
+from engine.streams.verify_outcome import TableVerdict
 from engine.types import Image
 
 SCHEMA = "v"
