@@ -18,6 +18,8 @@ _SESSIONS = {
     ConnectionType.MYSQL: "engine.connectors.mysql.session",
     ConnectionType.MARIADB: "engine.connectors.mysql.session",
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.session",
+    ConnectionType.FILES: "engine.connectors.files.session",
+    ConnectionType.S3: "engine.connectors.s3.session",
 }
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 
@@ -29,12 +31,16 @@ SOURCES = {
 }
 TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",
+    ConnectionType.FILES: "engine.connectors.files.target:open_target",
+    ConnectionType.S3: "engine.connectors.s3.target:open_target",
 }
 
 # What the drivers raise inside → EngineError: (module of the driver, its base class, what explains it).
 _FAILURES = (
     ("psycopg", "Error", "engine.connectors.postgres.loader:explain"),
     ("pymysql", "MySQLError", "engine.connectors.mysql.failures:explain"),
+    ("botocore.exceptions", "BotoCoreError", "engine.connectors.s3.client:explain"),
+    ("botocore.exceptions", "ClientError", "engine.connectors.s3.client:explain"),
 )
 
 # (source, target, mode)
@@ -83,6 +89,8 @@ class Server:
                     "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (database,)
                 )
                 return {_text(row[0]) for row in cursor.fetchall()}
+        if hasattr(self._module(), "table_names"):
+            return set(self._module().table_names(self.connection, database, schema))
         with self._module().connect(self.connection, database) as session:
             rows = session.execute(
                 "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"

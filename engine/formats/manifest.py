@@ -37,10 +37,12 @@ VERSION: Final = 1
 class Encoding(StrEnum):
     """How the values of a column stand in a file, where the file's own type does not say it.
 
-    `plain` is the format's own: a Parquet type; in CSV and JSON the text of an integer, float, decimal (JSON:
-    a string), string, date `YYYY-MM-DD` or moment `YYYY-MM-DD HH:MM:SS[.ffffff]` (`…Z` for an instant), years
-    before 1 and after 9999 with sign as ISO 8601 counts them (`-0043-03-15`, `+10000-01-01`), booleans true
-    and false, floats `NaN`, `Infinity`, `-Infinity`; in JSON, nested JSON, arrays of labels and of numbers.
+    `plain` is the format's own: a Parquet type; in CSV and JSON the text of an integer, a float (`NaN`,
+    `Infinity`, `-Infinity`), a decimal (likewise), a string, true or false, a date `YYYY-MM-DD`, or a moment
+    `YYYY-MM-DD HH:MM:SS.ffffff` (`…Z` for an instant; JSON has T for the blank). Years before 1 and after
+    9999 are those of ISO 8601 (`-0043-03-15`, `10000-01-01`); infinite moments read `infinity`, `-infinity`
+    (Parquet: the largest and smallest integer). In JSON 64-bit integers, decimals and moments are strings;
+    JSON is nested, and sets and vectors are arrays.
     """
 
     PLAIN = "plain"
@@ -57,7 +59,6 @@ class Encoding(StrEnum):
     EWKB = "ewkb"  # WKB, with PostGIS's SRID field where the SRID is not 0
     EWKB_BASE64 = "ewkb_base64"
     FLOATS_TEXT = "floats_text"  # [1,2.5]
-    TEXT_MOMENT = "text_moment"  # Parquet: a date or moment as the text CSV has, where its type is too narrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class ManifestTable:
             ],
             "primaryKey": [_plain(part) for part in self.structure.primary_key],
             "structure": rest,
-            "csv": _plain(self.csv) if self.csv else None,
+            "csv": dataclasses.asdict(self.csv) if self.csv is not None else None,
             "files": [_plain(file) for file in self.files],
         }
 
@@ -180,7 +181,7 @@ class ManifestTable:
             structure=structure,
             created=data["created"],
             files=tuple(_rich(ManifestFile, item) for item in data["files"]),
-            csv=_rich(ManifestCsv, data["csv"]) if data.get("csv") else None,
+            csv=_rich(ManifestCsv, data["csv"]) if data["csv"] is not None else None,
         )
 
 
