@@ -67,11 +67,9 @@ def test_a_clone_has_the_secret_and_a_free_name(engine: Engine) -> None:
     assert engine.connections.model(clone["id"]).database.password.get_secret_value() == PASSWORD
 
 
-@pytest.mark.parametrize("type_", ["files", "s3", "duckdb", "snowflake"])
+@pytest.mark.parametrize("type_", ["duckdb", "snowflake"])
 def test_types_that_are_not_there_yet_are_refused_by_name(engine: Engine, type_: str) -> None:
     specs = {
-        "files": {"files": {"basePath": "/data"}},
-        "s3": {"s3": {"region": "x", "credentials": {"accessKey": "a", "secretKey": "b"}}},
         "duckdb": {"duckdb": {"path": "/x.duckdb"}},
         "snowflake": {"snowflake": {}},
     }
