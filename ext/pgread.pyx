@@ -1,0 +1,914 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, embedsignature=True
+# distutils: extra_compile_args = -O3 -fno-strict-aliasing
+# distutils: libraries = pq
+"""PostgreSQL's binary COPY → Arrow record batches, or its rows as they are, in C without the GIL.
+
+Bytes come either by `feed`, cut anywhere, or by `receive`, which takes them from libpq itself, many rows a
+call: libpq hands out one row at a time, and a turn of the interpreter for each costs more than the row does.
+Layouts: PostgreSQL documentation, "COPY", section "Binary Format"; the fields are those of the types' send
+functions (numeric_send, interval_send, bit_send …). The plain twin is ext/plain/pgread.py.
+"""
+
+import sys
+
+import pyarrow as pa
+
+from ext.pgreadspec import (
+    CRITICAL_FLAGS,
+    EPOCH_DAYS,
+    EPOCH_MICROS,
+    HEADER_BYTES,
+    MAX_FIELDS,
+    OFFSETS32_LIMIT,
+    SIGNATURE,
+    ConnectionCut,
+    CopyError,
+    Op,
+    moment_text,
+)
+from ext.rowerror import RowError
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+__all__ = ["CopyDecoder", "CopyRows", "libpq_version"]
+
+if sys.byteorder != "little":
+    raise ImportError("ext.pgread makes little-endian values; use ext.plain.pgread here")
+
+# Declared here, so that libpq's headers need not be where the compiler looks: three functions whose signatures
+# have not changed since PostgreSQL 7.4 (and 9.1).
+cdef extern from * nogil:
+    """
+    typedef struct pg_conn PGconn;
+    extern int PQgetCopyData(PGconn *conn, char **buffer, int async);
+    extern void PQfreemem(void *ptr);
+    extern int PQlibVersion(void);
+    """
+    ctypedef struct PGconn:
+        pass
+    int PQgetCopyData(PGconn* conn, char** buffer, int asynchronous)
+    void PQfreemem(void* memory)
+    int PQlibVersion()
+
+cdef extern from * nogil:
+    uint16_t bswap16 "__builtin_bswap16"(uint16_t)
+    uint32_t bswap32 "__builtin_bswap32"(uint32_t)
+    uint64_t bswap64 "__builtin_bswap64"(uint64_t)
+
+cdef enum:
+    FIXED = 1
+    BOOL = 2
+    BYTES = 3
+    LARGE_BYTES = 4
+    UUID = 5
+    DATE = 6
+    MOMENT = 7
+    TIME = 8
+    INTERVAL = 9
+    NUMERIC = 10
+    BITS = 11
+
+cdef enum Status:
+    MORE = 0  # the bytes are used up
+    FULL = 1  # a batch is ready, before the next row
+    BAD_HEADER = 2
+    BAD_COUNT = 3  # of fields in a row
+    BAD_FIELD = 4  # its length, or what is in it
+    BAD_VALUE = 5  # a value that cannot go; see bad_column
+    BEHIND_END = 6
+    NO_MEMORY = 7
+    COPY_DONE = 8  # libpq: no more rows, ask for the result
+    COPY_CUT = 9  # libpq: the connection failed
+
+cdef enum:
+    SIGNATURE_BYTES = 11
+    HEADER = 19
+    LARGEST_EXTENSION = 1048576
+    FIRST_ROWS = 1024
+    LEAST_DATA = 4096
+
+cdef int64_t DAYS_APART = EPOCH_DAYS
+cdef int64_t MICROS_APART = EPOCH_MICROS
+cdef int64_t MICROS_OF_DAY = 86400000000
+cdef int64_t MOST = 0x7FFFFFFFFFFFFFFF
+cdef int64_t LEAST = -0x7FFFFFFFFFFFFFFF - 1
+cdef size_t OFFSETS32 = OFFSETS32_LIMIT
+cdef bytes _signature = SIGNATURE
+cdef const uint8_t* SIGNED_WITH = <const uint8_t*><char*>_signature
+assert HEADER == HEADER_BYTES and SIGNATURE_BYTES == len(SIGNATURE)
+
+
+def libpq_version():
+    """Of the libpq this module calls; a connection of another one must not be given to it."""
+    return PQlibVersion()
+
+
+cdef class _Block:
+    """Memory of one buffer; freed when the last array or view over it is."""
+
+    cdef void* memory
+
+    def __dealloc__(self):
+        free(self.memory)
+
+
+cdef object _buffer(void* memory, size_t size):
+    cdef _Block block = _Block.__new__(_Block)
+    block.memory = memory
+    return pa.foreign_buffer(<uint64_t>memory, size, base=block)
+
+
+cdef inline uint16_t _u16(const uint8_t* p) noexcept nogil:
+    cdef uint16_t value
+    memcpy(&value, p, 2)
+    return bswap16(value)
+
+
+cdef inline uint32_t _u32(const uint8_t* p) noexcept nogil:
+    cdef uint32_t value
+    memcpy(&value, p, 4)
+    return bswap32(value)
+
+
+cdef inline uint64_t _u64(const uint8_t* p) noexcept nogil:
+    cdef uint64_t value
+    memcpy(&value, p, 8)
+    return bswap64(value)
+
+
+_shared_libpq = None
+
+
+cdef object _pointer(object pgconn):
+    """The address of the PGconn, 0 where its functions are not those this module is linked with."""
+    global _shared_libpq
+    if _shared_libpq is None:
+        from psycopg import pq
+        _shared_libpq = pq.__impl__ in ("c", "python") and pq.version() == PQlibVersion()
+    if not _shared_libpq:
+        return 0
+    pointer = pgconn.pgconn_ptr
+    if pointer is None:
+        raise ConnectionCut("the connection is closed")
+    return pointer
+
+
+cdef class _Framing:
+    """The stream cut into rows. A message of libpq is decoded where it is when it begins with a row; what is
+    left of it, and all that is fed, goes through `pending`."""
+
+    cdef int count
+    cdef bint started
+    cdef readonly bint ended
+    cdef bint broken
+    cdef bint done  # libpq said so
+    cdef uint8_t* pending  # bytes [start, end) of it are not used up
+    cdef size_t start
+    cdef size_t end
+    cdef size_t room
+    cdef char* message
+    cdef size_t message_size
+    cdef size_t message_place
+
+    def __cinit__(self):
+        self.pending = NULL
+        self.message = NULL
+
+    def __dealloc__(self):
+        free(self.pending)
+        if self.message != NULL:
+            PQfreemem(self.message)
+
+    cdef int _begin(self, int count) except -1:
+        if not 0 <= count <= MAX_FIELDS:
+            raise ValueError(f"{count} columns")
+        self.count = count
+        return 0
+
+    def feed(self, data):
+        """Put bytes behind those not decoded yet, whatever their number."""
+        cdef const uint8_t[::1] view = memoryview(data).cast("B")
+        cdef size_t size = view.shape[0]
+        if size and not self._append(&view[0], size):
+            raise MemoryError
+
+    cdef bint _append(self, const uint8_t* p, size_t size) noexcept nogil:
+        cdef size_t room
+        cdef void* memory
+        if self.start == self.end:
+            self.start = self.end = 0
+        if self.room - self.end < size:
+            if self.start:
+                memmove(self.pending, self.pending + self.start, self.end - self.start)
+                self.end -= self.start
+                self.start = 0
+            if self.room - self.end < size:
+                room = max(2 * self.room, self.end + size)
+                memory = realloc(self.pending, room)
+                if memory == NULL:
+                    return False
+                self.pending = <uint8_t*>memory
+                self.room = room
+        memcpy(self.pending + self.end, p, size)
+        self.end += size
+        return True
+
+    cdef Status _row(self, const uint8_t* p, size_t size) noexcept nogil:
+        """One whole row; FULL leaves it."""
+        return BAD_FIELD
+
+    cdef Status _eat(self, const uint8_t* p, size_t size, size_t* used) noexcept nogil:
+        """Rows from `p` on, as long as they are whole; `used` is how many bytes were."""
+        cdef size_t place = used[0]
+        cdef size_t row
+        cdef int fields, number
+        cdef int32_t length
+        cdef uint32_t extension
+        cdef Status status
+        if not self.started:
+            if size - place < HEADER:
+                return MORE
+            if memcmp(p + place, SIGNED_WITH, SIGNATURE_BYTES) != 0:
+                return BAD_HEADER
+            if _u32(p + place + SIGNATURE_BYTES) & <uint32_t>0xFFFF0000:
+                return BAD_HEADER
+            extension = _u32(p + place + SIGNATURE_BYTES + 4)
+            if extension > LARGEST_EXTENSION:
+                return BAD_HEADER
+            if size - place - HEADER < extension:
+                return MORE
+            place += HEADER + extension
+            used[0] = place
+            self.started = True
+        while True:
+            if self.ended:
+                return MORE if place == size else BEHIND_END
+            if size - place < 2:
+                return MORE
+            fields = <int16_t>_u16(p + place)
+            if fields == -1:
+                self.ended = True
+                place += 2
+                used[0] = place
+                continue
+            if fields != self.count:
+                return BAD_COUNT
+            row = 2
+            for number in range(fields):
+                if size - place - row < 4:
+                    return MORE
+                length = <int32_t>_u32(p + place + row)
+                row += 4
+                if length < -1:
+                    return BAD_FIELD
+                if length > 0:
+                    if size - place - row < <size_t>length:
+                        return MORE
+                    row += length
+            status = self._row(p + place, row)
+            if status != MORE:
+                return status
+            place += row
+            used[0] = place
+
+    cdef Status _eat_pending(self) noexcept nogil:
+        cdef size_t place = self.start
+        cdef Status status
+        if self.pending == NULL:
+            return MORE
+        status = self._eat(self.pending, self.end, &place)
+        self.start = place
+        return status
+
+    cdef Status _pump(self, PGconn* conn) noexcept nogil:
+        """Rows from libpq until a batch is full, there are none left, or something is wrong."""
+        cdef Status status
+        cdef int size
+        while True:
+            if self.start != self.end:
+                status = self._eat_pending()
+                if status != MORE:
+                    return status
+            while self.message != NULL:
+                if self.start == self.end:
+                    status = self._eat(
+                        <const uint8_t*>self.message, self.message_size, &self.message_place
+                    )
+                    if status != MORE:
+                        return status
+                if self.message_place < self.message_size:
+                    if not self._append(
+                        <const uint8_t*>self.message + self.message_place,
+                        self.message_size - self.message_place,
+                    ):
+                        return NO_MEMORY
+                PQfreemem(self.message)
+                self.message = NULL
+                status = self._eat_pending()
+                if status != MORE:
+                    return status
+            size = PQgetCopyData(conn, &self.message, 0)
+            if size == -1:
+                return COPY_DONE
+            if size < 0:
+                return COPY_CUT
+            self.message_size = size
+            self.message_place = 0
+
+    cdef int _sound(self) except -1:
+        if self.broken:
+            raise CopyError("the rows failed before")
+        return 0
+
+    cdef int _fail(self, Status status) except -1:
+        self.broken = True
+        if status == BAD_HEADER:
+            raise CopyError("no header of a binary COPY")
+        if status == BAD_COUNT:
+            raise CopyError(f"a row of another number of fields than {self.count}")
+        if status == BEHIND_END:
+            raise CopyError("bytes behind the trailer")
+        if status == COPY_CUT:
+            raise ConnectionCut("the connection was lost in the middle of the rows")
+        if status == NO_MEMORY:
+            raise MemoryError
+        raise CopyError("a field of an impossible length")
+
+    cdef Status _receive(self, object pgconn) except *:
+        """As `_pump`; through psycopg where its libpq is another one."""
+        cdef uint64_t address
+        cdef PGconn* conn
+        cdef Status status
+        if self.done:
+            return COPY_DONE
+        address = _pointer(pgconn)
+        if address:
+            conn = <PGconn*>address
+            with nogil:
+                status = self._pump(conn)
+        else:
+            status = self._eat_pending()
+            while status == MORE:
+                size, data = pgconn.get_copy_data(0)
+                if size < 0:
+                    status = COPY_DONE
+                    break
+                self.feed(data)
+                status = self._eat_pending()
+        self.done = status == COPY_DONE
+        return status
+
+
+cdef struct Column:
+    int op
+    int size  # bytes on the wire, 0 for any
+    int width  # bytes in `values` (of an offset, for bytes)
+    uint8_t* values
+    uint8_t* valid
+    uint8_t* data
+    size_t data_size
+    size_t data_room
+    int32_t* months
+    int32_t* days
+    int64_t nulls
+
+
+cdef class CopyDecoder(_Framing):
+    """Decodes the rows of one COPY … TO STDOUT (FORMAT binary).
+
+    columns: a FieldSpec for every field of a row, in order. A batch ends at `batch_rows` rows or before the
+    row that would take its values past `batch_bytes`.
+    """
+
+    cdef Column* columns
+    cdef readonly object specs
+    cdef readonly object failed_row
+    cdef object schema
+    cdef int64_t batch_rows
+    cdef size_t batch_bytes
+    cdef int64_t rows
+    cdef int64_t space
+    cdef size_t used
+    cdef int bad_column
+    cdef const uint8_t* bad_row
+    cdef size_t bad_size
+    cdef const uint8_t* bad_value
+
+    def __cinit__(self):
+        self.columns = NULL
+
+    def __init__(self, columns, batch_rows=65536, batch_bytes=8 << 20):
+        if batch_rows < 1 or batch_bytes < 1:
+            raise ValueError("batch_rows and batch_bytes are at least 1")
+        if self.columns != NULL:
+            raise RuntimeError("a decoder is initialised once")
+        self.specs = tuple(columns)
+        self._begin(len(self.specs))
+        self.schema = pa.schema([pa.field(spec.name, spec.arrow) for spec in self.specs])
+        self.columns = <Column*>calloc(max(1, self.count), sizeof(Column))
+        if self.columns == NULL:
+            raise MemoryError
+        cdef int number
+        for number, spec in enumerate(self.specs):
+            self.columns[number].op = Op(spec.op)
+            self.columns[number].size = spec.wire_bytes
+            self.columns[number].width = spec.width
+        self.batch_rows = batch_rows
+        self.batch_bytes = min(batch_bytes, OFFSETS32_LIMIT // 2)
+        self.bad_column = -1
+        self.failed_row = None
+
+    def __dealloc__(self):
+        cdef int number
+        cdef Column* column
+        if self.columns == NULL:
+            return
+        for number in range(self.count):
+            column = &self.columns[number]
+            free(column.values)
+            free(column.valid)
+            free(column.data)
+            free(column.months)
+            free(column.days)
+        free(self.columns)
+
+    @property
+    def finished(self):
+        """The trailer was seen and every row was taken."""
+        return self.ended and self.rows == 0
+
+    def take(self):
+        """The next full batch; the rest of the rows behind the trailer; None when bytes are missing.
+
+        Raises CopyError for bytes that are no rows of these columns, RowError for a value that cannot go
+        (`failed_row` is then its row). After either the decoder is of no use.
+        """
+        cdef Status status
+        self._sound()
+        with nogil:
+            status = self._eat_pending()
+        if status > FULL:
+            self._fail(status)
+        if status == FULL or (self.ended and self.rows):
+            return self._batch()
+        return None
+
+    def receive(self, pgconn):
+        """The next batch from libpq, waiting for it; None when libpq has no more: the statement's result then
+        says why, and without an error of it `finished` must hold. Raises as `take`, and ConnectionCut."""
+        self._sound()
+        cdef Status status = self._receive(pgconn)
+        if status > FULL and status != COPY_DONE:
+            self._fail(status)
+        if status == FULL or (self.ended and self.rows):
+            return self._batch()
+        return None
+
+    cdef int _fail(self, Status status) except -1:
+        if status == BAD_VALUE:
+            self.broken = True
+            self.failed_row = self.bad_row[:self.bad_size]
+            micros = <int64_t>_u64(self.bad_value)
+            raise RowError(self.bad_column, self.rows, "out-of-range", moment_text(micros))
+        if status == BAD_FIELD and self.bad_column >= 0:
+            self.broken = True
+            name = Op(self.columns[self.bad_column].op).name
+            raise CopyError(f"a field of column {self.bad_column} is no {name}")
+        return _Framing._fail(self, status)
+
+    # ------------------------------------------------------------ batches
+
+    cdef object _batch(self):
+        cdef int number
+        cdef Column* column
+        cdef int64_t rows = self.rows
+        cdef void* memory
+        arrays = []
+        self.rows = self.space = 0
+        self.used = 0
+        if self.count == 0:
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+        for number in range(self.count):
+            column = &self.columns[number]
+            arrow = self.specs[number].arrow
+            buffers = [None]
+            nulls, column.nulls = column.nulls, 0
+            # Memory given to a buffer is no longer ours, whatever happens next.
+            memory, column.valid = column.valid, NULL
+            if nulls:
+                buffers[0] = _buffer(memory, (rows + 7) // 8)
+            else:
+                free(memory)
+            memory, column.values = column.values, NULL
+            if column.op == INTERVAL:
+                micros = _buffer(memory, rows * 8)
+                memory, column.months = column.months, NULL
+                months = _buffer(memory, rows * 4)
+                memory, column.days = column.days, NULL
+                days = _buffer(memory, rows * 4)
+                children = [
+                    pa.Array.from_buffers(kind, rows, [None, part], null_count=0)
+                    for kind, part in ((pa.int32(), months), (pa.int32(), days), (pa.int64(), micros))
+                ]
+                arrays.append(pa.Array.from_buffers(arrow, rows, buffers, nulls, children=children))
+                continue
+            if self._variable(column):
+                buffers.append(_buffer(memory, (rows + 1) * column.width))
+                buffers.append(self._shrunk(column))
+            else:
+                buffers.append(_buffer(memory, rows * column.width))
+            arrays.append(pa.Array.from_buffers(arrow, rows, buffers, null_count=nulls))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    cdef object _shrunk(self, Column* column):
+        """The bytes of a column as a buffer no larger than they need."""
+        cdef void* memory = column.data
+        cdef size_t size = column.data_size
+        if memory == NULL:
+            return pa.py_buffer(b"")
+        if column.data_room > 65536 and column.data_room - size > column.data_room // 4:
+            memory = realloc(column.data, max(size, 1))
+            if memory == NULL:
+                memory = column.data
+        column.data = NULL
+        column.data_size = column.data_room = 0
+        return _buffer(memory, size)
+
+    cdef inline bint _variable(self, Column* column) noexcept nogil:
+        return (
+            column.op == BYTES
+            or column.op == LARGE_BYTES
+            or column.op == UUID
+            or column.op == NUMERIC
+            or column.op == BITS
+        )
+
+    cdef bint _grow(self) noexcept nogil:
+        """Room for more rows in every column; False without memory."""
+        cdef int64_t space = max(FIRST_ROWS, 2 * self.space)
+        cdef int64_t old = (self.space + 7) // 8
+        cdef int64_t bits
+        cdef int number
+        cdef Column* column
+        cdef void* memory
+        if space > self.batch_rows:
+            space = self.batch_rows
+        bits = (space + 7) // 8
+        for number in range(self.count):
+            column = &self.columns[number]
+            memory = realloc(column.values, (space + 1) * column.width)
+            if memory == NULL:
+                return False
+            column.values = <uint8_t*>memory
+            if self.space == 0:
+                memset(column.values, 0, column.width)  # the first offset
+            memory = realloc(column.valid, bits)
+            if memory == NULL:
+                return False
+            column.valid = <uint8_t*>memory
+            memset(column.valid + old, 0xFF, bits - old)
+            if column.op == INTERVAL:
+                memory = realloc(column.months, space * 4)
+                if memory == NULL:
+                    return False
+                column.months = <int32_t*>memory
+                memory = realloc(column.days, space * 4)
+                if memory == NULL:
+                    return False
+                column.days = <int32_t*>memory
+        self.space = space
+        return True
+
+    # ------------------------------------------------------------ one row
+
+    cdef Status _row(self, const uint8_t* p, size_t size) noexcept nogil:
+        cdef int64_t row = self.rows
+        cdef const uint8_t* field = p + 2
+        cdef int32_t length
+        cdef int number
+        cdef Column* column
+        cdef Status status
+        if row and (row >= self.batch_rows or self.used + size > self.batch_bytes):
+            return FULL
+        if row >= self.space and not self._grow():
+            return NO_MEMORY
+        self.used += size
+        for number in range(self.count):
+            column = &self.columns[number]
+            length = <int32_t>_u32(field)
+            field += 4
+            if length < 0:
+                self._null(column, row)
+                continue
+            if column.size and length != column.size:
+                self.bad_column = number
+                return BAD_FIELD
+            if column.op == FIXED:
+                if length == 8:
+                    (<uint64_t*>column.values)[row] = _u64(field)
+                elif length == 4:
+                    (<uint32_t*>column.values)[row] = _u32(field)
+                else:
+                    (<uint16_t*>column.values)[row] = _u16(field)
+                status = MORE
+            elif column.op == BYTES or column.op == LARGE_BYTES or column.op == UUID:
+                status = self._bytes(column, row, field, length)
+            elif column.op == NUMERIC:
+                status = self._numeric(column, row, field, length)
+            elif column.op == BITS:
+                status = self._bits(column, row, field, length)
+            else:
+                status = self._other(column, row, field)
+            if status != MORE:
+                self.bad_column = number
+                if status == BAD_VALUE:
+                    self.bad_row = p
+                    self.bad_size = size
+                    self.bad_value = field
+                return status
+            field += length
+        self.rows = row + 1
+        return MORE
+
+    cdef inline void _null(self, Column* column, int64_t row) noexcept nogil:
+        column.valid[row >> 3] &= ~(1 << (row & 7))
+        column.nulls += 1
+        if self._variable(column):
+            self._offset(column, row)
+        else:
+            memset(column.values + row * column.width, 0, column.width)
+            if column.op == INTERVAL:
+                column.months[row] = 0
+                column.days[row] = 0
+
+    cdef inline void _offset(self, Column* column, int64_t row) noexcept nogil:
+        if column.width == 8:
+            (<int64_t*>column.values)[row + 1] = column.data_size
+        else:
+            (<int32_t*>column.values)[row + 1] = <int32_t>column.data_size
+
+    cdef inline uint8_t* _reserve(self, Column* column, size_t size) noexcept nogil:
+        """Where `size` more bytes of the column go; NULL without memory."""
+        cdef size_t room
+        cdef void* memory
+        if column.data_room - column.data_size < size:
+            room = max(2 * column.data_room, column.data_size + size + LEAST_DATA)
+            memory = realloc(column.data, room)
+            if memory == NULL:
+                return NULL
+            column.data = <uint8_t*>memory
+            column.data_room = room
+        return column.data + column.data_size
+
+    cdef inline Status _bytes(
+        self, Column* column, int64_t row, const uint8_t* p, int32_t length
+    ) noexcept nogil:
+        cdef uint8_t* into = self._reserve(column, length)
+        if into == NULL or (column.width == 4 and column.data_size + length > OFFSETS32):
+            return NO_MEMORY
+        memcpy(into, p, length)
+        column.data_size += length
+        self._offset(column, row)
+        return MORE
+
+    cdef Status _other(self, Column* column, int64_t row, const uint8_t* p) noexcept nogil:
+        cdef int32_t days
+        cdef int64_t value
+        if column.op == BOOL:
+            if p[0] > 1:
+                return BAD_FIELD
+            column.values[row] = p[0]
+            return MORE
+        if column.op == DATE:
+            days = <int32_t>_u32(p)
+            if days != 0x7FFFFFFF and days != -0x7FFFFFFF - 1:
+                if days + DAYS_APART >= 0x7FFFFFFF:
+                    return BAD_FIELD
+                days += <int32_t>DAYS_APART
+            (<int32_t*>column.values)[row] = days
+            return MORE
+        value = <int64_t>_u64(p)
+        if column.op == MOMENT:
+            if value != MOST and value != LEAST:
+                if value >= MOST - MICROS_APART:
+                    return BAD_VALUE
+                value += MICROS_APART
+        elif column.op == TIME:
+            if value < 0 or value > MICROS_OF_DAY:
+                return BAD_FIELD
+        else:  # INTERVAL: microseconds, days, months
+            column.days[row] = <int32_t>_u32(p + 8)
+            column.months[row] = <int32_t>_u32(p + 12)
+        (<int64_t*>column.values)[row] = value
+        return MORE
+
+    cdef Status _bits(self, Column* column, int64_t row, const uint8_t* p, int32_t length) noexcept nogil:
+        """A count of bits, then the bits from the highest place of the first byte on."""
+        cdef int32_t bits
+        cdef size_t size, number
+        cdef int shift
+        cdef uint8_t* into
+        if length < 4:
+            return BAD_FIELD
+        bits = <int32_t>_u32(p)
+        if bits < 0 or (<size_t>bits + 7) // 8 != <size_t>length - 4:
+            return BAD_FIELD
+        size = length - 4
+        shift = <int>(8 * size - bits)
+        p += 4
+        into = self._reserve(column, size)
+        if into == NULL or column.data_size + size > OFFSETS32:
+            return NO_MEMORY
+        for number in range(size):
+            into[number] = p[number] >> shift
+            if number and shift:
+                into[number] |= <uint8_t>(p[number - 1] << (8 - shift))
+        column.data_size += size
+        self._offset(column, row)
+        return MORE
+
+    cdef Status _numeric(
+        self, Column* column, int64_t row, const uint8_t* p, int32_t length
+    ) noexcept nogil:
+        """Groups of four decimal digits, the first of weight 10000^weight; printed with `scale` digits."""
+        cdef int count, weight, sign, scale, place, number, digit, left
+        cdef size_t most
+        cdef uint8_t* start
+        cdef uint8_t* into
+        cdef const char* special
+        if length < 8:
+            return BAD_FIELD
+        count = _u16(p)
+        weight = <int16_t>_u16(p + 2)
+        sign = _u16(p + 4)
+        scale = _u16(p + 6)
+        if length != 8 + 2 * count or scale > 0x3FFF:
+            return BAD_FIELD
+        p += 8
+        if sign == 0xC000 or sign == 0xD000 or sign == 0xF000:
+            if count:
+                return BAD_FIELD
+            special = "NaN" if sign == 0xC000 else "Infinity" if sign == 0xD000 else "-Infinity"
+            left = 3 if sign == 0xC000 else 8 if sign == 0xD000 else 9
+            into = self._reserve(column, left)
+            if into == NULL or column.data_size + left > OFFSETS32:
+                return NO_MEMORY
+            memcpy(into, special, left)
+            column.data_size += left
+            self.used += left
+            self._offset(column, row)
+            return MORE
+        if sign != 0 and sign != 0x4000:
+            return BAD_FIELD
+        most = (4 * (weight + 1) if weight >= 0 else 1) + scale + 8
+        start = self._reserve(column, most)
+        if start == NULL or column.data_size + most > OFFSETS32:
+            return NO_MEMORY
+        into = start
+        if sign:
+            into[0] = 45  # '-'
+            into += 1
+        number = 0  # the next group of the wire
+        # whole digits
+        if count == 0 or weight < 0:
+            into[0] = 48
+            into += 1
+        else:
+            left = 1  # leading zeros are still left out
+            for place in range(weight, -1, -1):
+                digit = 0
+                if number < count:
+                    digit = _u16(p + 2 * number)
+                    number += 1
+                    if digit > 9999:
+                        return BAD_FIELD
+                if left:
+                    if digit == 0 and place:
+                        continue
+                    left = 0
+                    if digit >= 1000:
+                        into = _four(into, digit)
+                    elif digit >= 100:
+                        into[0] = 48 + digit // 100
+                        into[1] = 48 + digit // 10 % 10
+                        into[2] = 48 + digit % 10
+                        into += 3
+                    elif digit >= 10:
+                        into[0] = 48 + digit // 10
+                        into[1] = 48 + digit % 10
+                        into += 2
+                    else:
+                        into[0] = 48 + digit
+                        into += 1
+                else:
+                    into = _four(into, digit)
+        # fraction
+        if scale:
+            into[0] = 46  # '.'
+            into += 1
+            place = -1
+            left = scale
+            while left > 0:
+                digit = 0
+                if count and place <= weight and number < count:
+                    digit = _u16(p + 2 * number)
+                    number += 1
+                    if digit > 9999:
+                        return BAD_FIELD
+                into = _four(into, digit)
+                left -= 4
+                place -= 1
+            into += left  # digits of the last group that are not shown
+        while number < count:
+            if _u16(p + 2 * number) > 9999:
+                return BAD_FIELD
+            number += 1
+        self.used += into - start
+        column.data_size += into - start
+        self._offset(column, row)
+        return MORE
+
+
+cdef inline uint8_t* _four(uint8_t* into, int digit) noexcept nogil:
+    into[0] = 48 + digit // 1000
+    into[1] = 48 + digit // 100 % 10
+    into[2] = 48 + digit // 10 % 10
+    into[3] = 48 + digit % 10
+    return into + 4
+
+
+cdef class CopyRows(_Framing):
+    """The rows of one COPY … TO STDOUT (FORMAT binary) as they are, without header and trailer, in pieces of
+    at least `size` bytes (the last one may be shorter). count: fields of every row."""
+
+    cdef uint8_t* block
+    cdef size_t block_size
+    cdef size_t block_room
+    cdef size_t size
+    cdef int64_t rows
+
+    def __cinit__(self):
+        self.block = NULL
+
+    def __init__(self, count, size=1 << 20):
+        if size < 1:
+            raise ValueError("size is at least 1")
+        self._begin(count)
+        self.size = size
+
+    def __dealloc__(self):
+        free(self.block)
+
+    @property
+    def finished(self):
+        """The trailer was seen and every row was taken."""
+        return self.ended and self.rows == 0
+
+    def take(self):
+        """`(bytes, rows)` of the next piece; None when bytes are missing. Raises CopyError."""
+        cdef Status status
+        self._sound()
+        with nogil:
+            status = self._eat_pending()
+        if status > FULL:
+            self._fail(status)
+        if status == FULL or (self.ended and self.rows):
+            return self._piece()
+        return None
+
+    def receive(self, pgconn):
+        """The next piece from libpq, waiting for it; None when libpq has no more. As CopyDecoder.receive."""
+        self._sound()
+        cdef Status status = self._receive(pgconn)
+        if status > FULL and status != COPY_DONE:
+            self._fail(status)
+        if status == FULL or (self.ended and self.rows):
+            return self._piece()
+        return None
+
+    cdef object _piece(self):
+        cdef void* memory = self.block
+        self.block = NULL
+        size, self.block_size = self.block_size, 0
+        rows, self.rows = self.rows, 0
+        self.block_room = 0
+        return memoryview(_buffer(memory, size)).cast("B"), rows
+
+    cdef Status _row(self, const uint8_t* p, size_t size) noexcept nogil:
+        cdef size_t room
+        cdef void* memory
+        if self.block_size >= self.size:
+            return FULL
+        if self.block_room - self.block_size < size:
+            room = max(self.size + LEAST_DATA, self.block_size + size)
+            memory = realloc(self.block, room)
+            if memory == NULL:
+                return NO_MEMORY
+            self.block = <uint8_t*>memory
+            self.block_room = room
+        memcpy(self.block + self.block_size, p, size)
+        self.block_size += size
+        self.rows += 1
+        return MORE
