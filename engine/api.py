@@ -101,6 +101,7 @@ class Engine:
         if self._closed:
             return
         self._closed = True
+        self.connections.close()
         self._side_jobs.close()
         if self._supervisor is not None:
             self._supervisor.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from engine import clock, ids
 from engine.config import MASK, Connection
 from engine.connectors import registry
 from engine.errors import Code, EngineError
+from engine.name_search import Found, NameSearch, coverage, matching
 from engine.secrets import Keyring
 from engine.store import Store, config_connections, connections, streams
 from engine.streams.lifecycle import Status
@@ -27,28 +28,42 @@ class Connections:
     def __init__(self, store: Store, keyring: Keyring) -> None:
         self._store = store
         self.keyring = keyring
+        self._names = NameSearch()
+
+    def close(self) -> None:
+        self._names.close()
 
     # ------------------------------------------------------------ reading
 
     def list(self, search: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
-        """`{items, total, filtered, search?, matchedPaths?, databaseSearchCoverage?}`, by name.
+        """`{items, total, filtered}`, by name. `search` looks at what is stored (names, aliases, hosts,
+        databases and schemas as last listed) and adds `search` and `matchedPaths`; no server is asked.
 
         A connection whose key is lost is listed with status `unreadable` and without its spec.
         """
-        with self._store.read() as connection:
-            rows = connection.execute(sa.select(connections).order_by(connections.c.name)).all()
-        items = [self._item(row) for row in rows]
-        answer: dict[str, Any] = {"total": len(items)}
+        items = [self._item(row) for row in self._rows()]
         if search:
-            paths = {item["id"]: _matches(item, search.casefold()) for item in items}
-            items = [item for item in items if paths[item["id"]]]
-            covered = sum(row.databases is not None for row in rows)
-            answer["search"] = search
-            answer["matchedPaths"] = [path for item in items for path in paths[item["id"]]]
-            answer["databaseSearchCoverage"] = {"connections": len(rows), "withDatabases": covered}
-        answer["filtered"] = len(items)
-        answer["items"] = items[offset : offset + limit]
-        return answer
+            return matching(items, search, {}, limit, offset)
+        return {"items": items[offset : offset + limit], "total": len(items), "filtered": len(items)}
+
+    def search(self, text: str, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+        """As `list` with `search`, and asks each server for databases, schemas, tables, views and routines
+        whose names contain `text`; `databaseSearchCoverage` says which could not be searched to the end."""
+        rows = self._rows()
+        models, inside = {}, {}
+        names = {row.id: row.name for row in rows}
+        for row in rows:
+            try:
+                model = self._open(row)
+            except EngineError as error:
+                inside[row.id] = Found((), "unreadable", error.message)
+                continue
+            if model.spec.database is not None or model.spec.duckdb is not None:  # what has names inside
+                models[row.id] = (row.modified, model)
+        inside |= self._names.find(models, text)
+        answer = matching([self._item(row) for row in rows], text, inside, limit, offset)
+        listed = sum(row.databases is not None for row in rows)
+        return answer | {"databaseSearchCoverage": coverage(answer["total"], listed, names, inside)}
 
     def get(self, connection_id: str) -> dict[str, Any]:
         """One connection, secrets masked. CONNECTION_NOT_FOUND, SECRET_UNREADABLE."""
@@ -238,6 +253,10 @@ class Connections:
                 raise
             return _shape(row, {"name": row.name, "type": row.type}) | {"status": "unreadable"}
 
+    def _rows(self) -> Sequence[Any]:
+        with self._store.read() as connection:
+            return connection.execute(sa.select(connections).order_by(connections.c.name)).all()
+
     def _row(self, connection_id: str) -> Any:
         with self._store.read() as connection:
             row = connection.execute(
@@ -249,6 +268,7 @@ class Connections:
 
     def _relist(self, connection_id: str, server: registry.Server) -> None:
         """What was made is to be found by a search; that it cannot be listed just now is no failure."""
+        self._names.forget(connection_id)
         with contextlib.suppress(EngineError):
             self._remember(connection_id, status="ok", databases=server.databases())
 
@@ -314,21 +334,6 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
             return None
         value = value.get(key)
     return value
-
-
-def _matches(item: dict[str, Any], wanted: str) -> list[str]:
-    spec = (item.get("spec") or {}).get("database") or {}
-    own = (item["name"], item.get("alias"), spec.get("host"), spec.get("database"))
-    paths = [item["name"]] if any(wanted in text.casefold() for text in own if text) else []
-    for database in item["databasesInfo"]:
-        if wanted in database["name"].casefold():
-            paths.append(f"{item['name']}/{database['name']}")
-        paths += [
-            f"{item['name']}/{database['name']}/{schema['name']}"
-            for schema in database.get("schemas") or []
-            if wanted in schema["name"].casefold()
-        ]
-    return paths
 
 
 def _check_name(connection: sa.Connection, name: str, own_id: str | None) -> None:

@@ -61,11 +61,15 @@ _LINKS = {
     errors=(Code.SECRET_UNREADABLE,),
 )
 async def list_connections(call: Call) -> Any:
-    """The search looks at names, types, hosts and aliases, and into the names found on the servers."""
+    """The search looks at names, hosts and aliases, and asks the servers for databases, schemas, tables,
+    views and routines whose names contain the text, whatever its case; no character of it is a wildcard. It
+    waits 8 seconds at most: `databaseSearchCoverage` says which servers could not be searched to the end, and
+    what they answer later is there for the same search repeated. Answers are kept for 30 seconds."""
     query = call.params(Search)
-    return await call.run(
-        call.engine.connections.list, search=query.search, limit=query.limit, offset=query.offset
-    )
+    page = {"limit": query.limit, "offset": query.offset}
+    if not query.search:
+        return await call.run(call.engine.connections.list, **page)
+    return await call.reach(call.engine.connections.search, query.search, **page)
 
 
 @table.call(

@@ -84,11 +84,28 @@ class ConnectionView(View):
     databases_info: list[DatabaseInfo]
 
 
-class SearchCoverage(View):
-    """How many connections have a listing of their databases to search in."""
+class SearchGap(View):
+    """A connection that was not searched, or not to the end."""
 
-    connections: int
-    with_databases: int
+    connection_id: ConnectionId
+    name: str
+    reason: Annotated[
+        Literal["failed", "timeout", "truncated", "unreadable", "unsupported"],
+        Field(
+            description="The server refused or could not be reached; it was too slow; more names match than"
+            " are answered; the connection's secrets cannot be read; its type is not searched"
+        ),
+    ]
+    message: str
+
+
+class SearchCoverage(View):
+    """How far the search has looked into the servers. Connections to files have no names inside."""
+
+    connections: Annotated[Total, Field(description="All that are saved")]
+    with_databases: Annotated[Total, Field(description="Those with a stored listing of their databases")]
+    searched: Annotated[Total, Field(description="Those searched to the end")]
+    incomplete: list[SearchGap]
 
 
 class ConnectionList(View):
@@ -97,7 +114,8 @@ class ConnectionList(View):
     filtered: Annotated[Total, Field(description="Those that match the search")]
     search: str | None = None
     matched_paths: Annotated[
-        list[str] | None, Field(description="Where the text was found: connection/database/schema")
+        list[str] | None,
+        Field(description="Where the text was found: connection/database/[schema/]name, without quoting"),
     ] = None
     database_search_coverage: SearchCoverage | None = None
 
