@@ -107,6 +107,10 @@ class TableKind(StrEnum):
     FILE = "file"  # one file, or several of one shape
 
 
+# Kinds that have rows of their own, which a stream can carry.
+COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED, TableKind.QUERY, TableKind.FILE)
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     schema: str  # database on MySQL, schema on PostgreSQL

@@ -49,11 +49,6 @@ def check_route(config: StreamConfig, source: Connection, target: Connection) ->
             f"a {source.type.value} connection has no buckets",
         ),
         (
-            config.limits.number_of_events > 0 or config.limits.elapsed_time > 0,
-            "limits",
-            "limits are not available yet",
-        ),
-        (
             bool(options.replication_slot or options.publication_name or options.binlog_position)
             or options.slot_cleanup
             or not options.initial_load

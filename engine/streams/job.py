@@ -41,12 +41,16 @@ class StreamJob:
         return f"StreamJob({self.stream_id}, resume={self.resume})"
 
 
-class Interrupted(Exception):
-    """Raised at a safe point after a pause or stop was asked for; everything committed stays."""
+Reason = Literal["pause", "stop", "time"]
 
-    def __init__(self, reason: Literal["pause", "stop"]) -> None:
+
+class Interrupted(Exception):
+    """Raised at a safe point after a pause or stop was asked for, or a limit was reached; everything
+    committed stays."""
+
+    def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
-        self.reason: Literal["pause", "stop"] = reason
+        self.reason: Reason = reason
 
 
 @dataclass(slots=True)
@@ -54,9 +58,9 @@ class Control:
     """How the outside asks a running stream to end early. Thread-safe."""
 
     _event: threading.Event = field(default_factory=threading.Event)
-    _reason: Literal["pause", "stop"] = "stop"
+    _reason: Reason = "stop"
 
-    def request(self, reason: Literal["pause", "stop"]) -> None:
+    def request(self, reason: Reason) -> None:
         self._reason = reason
         self._event.set()
 

@@ -21,9 +21,7 @@ from engine.connectors.base import (
     TargetTable,
 )
 from engine.errors import Code, EngineError
-from engine.schema import Database, Table, TableKind
-
-COPIED_KINDS = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED, TableKind.FILE)
+from engine.schema import COPIED_KINDS, Database, Table
 
 # Refusals with a code of their own; the others are PLAN_REFUSED.
 _CODES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,11 +56,13 @@ def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
     """Run or resume a stream to its end, a pause, a stop or a failure. Raises nothing."""
     run = _Run(job, control, report)
     try:
-        run.to_the_end()
-        status = Status.FINISHED
+        with _time_limit(job.config.limits.elapsed_time, control):
+            run.to_the_end()
+        wanted = job.config.limits.number_of_events
+        status = Status.EVENT_LIMIT_REACHED if wanted and run.rows >= wanted else Status.FINISHED
         error = None
     except Interrupted as interrupted:
-        status = Status.PAUSED if interrupted.reason == "pause" else Status.STOPPED
+        status = _ENDED[interrupted.reason]
         error = None
     except EngineError as failure:
         status, error = Status.FAILED, failure.as_dict()
@@ -73,6 +76,24 @@ def run_stream(job: StreamJob, control: Control, report: Report) -> Outcome:
         ).as_dict()
         report.log("error", str(error["error"]), "error", code=Code.INTERNAL_ERROR.value)
     return Outcome(status, run.rows, run.bytes, error, [note.as_dict() for note in run.notes])
+
+
+_ENDED = {"pause": Status.PAUSED, "stop": Status.STOPPED, "time": Status.TIME_LIMIT_REACHED}
+
+
+@contextmanager
+def _time_limit(seconds: int, control: Control) -> Iterator[None]:
+    """End the run at the next safe point after so many seconds of running; 0 is never."""
+    if not seconds:
+        yield
+        return
+    timer = threading.Timer(seconds, control.request, args=("time",))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str, Any]:
@@ -271,7 +292,9 @@ class _Run:
         with source.picture(count) as picture:
             if not picture.consistent:
                 self._note([_INCONSISTENT])
-            phase = DataPhase(target, picture.reader, self.workers, prefer, self.control, self.report)
+            wanted_rows = self.job.config.limits.number_of_events
+            limit = max(0, wanted_rows - self.rows) if wanted_rows else None
+            phase = DataPhase(target, picture.reader, self.workers, prefer, self.control, self.report, limit)
             try:
                 phase.run(waves)
             finally:
@@ -287,16 +310,18 @@ class _Run:
             for name in names:
                 tasks += self._tasks_of(target, by_name[name], journal[name])
             # The largest first, so that the last worker does not end alone.
-            tasks.sort(
-                key=lambda task: (-task.plan.source.estimated_bytes, task.load.name, task.chunk.number)
-            )
+            if not self.job.config.limits.number_of_events:
+                tasks.sort(
+                    key=lambda task: (-task.plan.source.estimated_bytes, task.load.name, task.chunk.number)
+                )
             waves.append(tasks)
         return waves
 
     def _tasks_of(self, target: Target, table: TablePlan, state: TableState) -> list[Task]:
         table_plan = TablePlan(table.read, target.as_found(table.target), table.chunks, table.creates)
         load = target.load_table(table.read, table.target)
-        raw = target.takes_raw(table.read, table_plan.target)
+        # Undecoded rows cannot be counted off one by one.
+        raw = not self.job.config.limits.number_of_events and target.takes_raw(table.read, table_plan.target)
         left = [chunk for chunk in chunks_from(state) if chunk.number not in state.chunks]
         if not left:
             self.report.table(table.target.schema, table.target.name, phase="indexes")

@@ -42,6 +42,7 @@ from engine.streams.plan import TablePlan
 from ext.rowerror import RowError
 
 QUEUE_BYTES = 16 << 20  # held between the two threads of one worker
+_POLL = 0.2  # seconds between looks at the control
 DRAIN_SECONDS = 5.0  # how long a pause lets the chunks under way come to their end
 ATTEMPTS = 6  # at one chunk, when a connection is lost
 
@@ -90,10 +91,13 @@ class DataPhase:
         prefer: ReaderKind,
         control: Control,
         report: Report,
+        limit: int | None = None,
     ) -> None:
+        """`limit`: rows to load at most, in the order of the tasks; then one worker does it all."""
         self._target = target
         self._readers = readers
-        self._workers = workers
+        self._workers = workers if limit is None else 1
+        self._limit = limit
         self._prefer: ReaderKind = prefer
         self._control = control
         self._report = report
@@ -120,20 +124,40 @@ class DataPhase:
                 self._report,
                 self._stop,
                 self.totals,
+                self._limit,
             )
             for _ in range(count)
         ]
         with ThreadPoolExecutor(count, thread_name_prefix="load") as pool:
             futures: list[Future[None]] = [pool.submit(worker.work, tasks, left) for worker in workers]
-            done, pending = wait(futures, return_when=FIRST_EXCEPTION)
-            if pending:
-                self._stop.set()
-                for worker in workers:
-                    worker.cancel()
-        failures = [error for future in done | pending if (error := future.exception()) is not None]
+            ended_early = self._watch(futures, workers)
+        if ended_early:
+            self._control.check()
+        failures = [error for future in futures if (error := future.exception()) is not None]
         # A worker stopped because of another's failure says Closed: the cause is the other one.
         for failure in sorted(failures, key=lambda error: isinstance(error, Closed | Interrupted)):
             raise failure
+
+    def _watch(self, futures: Sequence[Future[None]], workers: Sequence[_Worker]) -> bool:
+        """Wait for the workers; cancel the rest when one fails, and all of them when they are asked to end
+        and do not come to a safe point by themselves: a read may be silent for long. True in that case."""
+        deadline: float | None = None
+        while True:
+            done, pending = wait(futures, timeout=_POLL, return_when=FIRST_EXCEPTION)
+            if not pending:
+                return False
+            failed = any(future.exception() is not None for future in done)
+            if self._control.requested and deadline is None:
+                deadline = time.monotonic() + DRAIN_SECONDS
+            late = deadline is not None and time.monotonic() > deadline
+            if failed or late:
+                self._stop.set()
+                while pending:
+                    # Again and again: a cancel may come before the statement it is meant for.
+                    for worker in workers:
+                        worker.cancel()
+                    _, pending = wait(pending, timeout=1)
+                return late
 
 
 class _Remaining:
@@ -164,6 +188,7 @@ class _Worker:
         report: Report,
         stop: threading.Event,
         totals: Totals,
+        limit: int | None,
     ) -> None:
         self._target = target
         self._readers = readers
@@ -172,6 +197,7 @@ class _Worker:
         self._report = report
         self._stop = stop
         self._totals = totals
+        self._limit = limit
         self._loader: Loader | None = None
         self._open: dict[ReaderKind, SnapshotReader] = {}
         self._deadline: float | None = None
@@ -187,6 +213,8 @@ class _Worker:
                         task = tasks.popleft()
                     except IndexError:
                         return
+                    if self._left() == 0:
+                        return
                     if current is not task.plan or encoder is None:
                         encoder = self._target.encoder(task.plan.read, task.plan.target)
                         current = task.plan
@@ -195,6 +223,10 @@ class _Worker:
                     left.one_done(task)
         finally:
             self._close()
+
+    def _left(self) -> int | None:
+        """Rows that may still be loaded, None without a limit."""
+        return None if self._limit is None else max(0, self._limit - self._totals.rows)
 
     def cancel(self) -> None:
         """From another thread: nobody waits for this work any more."""
@@ -303,8 +335,14 @@ class _Worker:
     def _encoded(
         self, task: Task, encoder: BatchEncoder, queue: ByteQueue, sent: list[int]
     ) -> Iterator[tuple[Encoded, int]]:
+        left = self._left()
         for batch in queue:
             self._check()
+            if left is not None and not isinstance(batch, RawRows):
+                if left == 0:
+                    return
+                batch = batch.slice(0, left)
+                left -= batch.num_rows
             data, rows = _encode(task, encoder, batch)
             yield data, rows
             size = data.nbytes

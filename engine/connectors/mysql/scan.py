@@ -9,7 +9,8 @@ from pymysql.connections import Connection as MysqlSession
 from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Facts
 from engine.connectors.mysql.charsets import lossy, may_be_lossy
-from engine.connectors.mysql.identifiers import qualified, quote
+from engine.connectors.mysql.identifiers import quote
+from engine.connectors.mysql.queries import relation
 from engine.schema import Column, IndexMethod, IndexPart, Table
 from engine.types import Kind
 
@@ -28,7 +29,7 @@ def facts(session: MysqlSession[Any], table: Table, policies: Policies) -> Facts
         return Facts({})
     asked = ", ".join(sql for _, _, sql in questions)
     with session.cursor() as cursor:
-        cursor.execute(f"SELECT {asked} FROM {qualified(table.schema, table.name)}")
+        cursor.execute(f"SELECT {asked} FROM {relation(table)}")
         row = cursor.fetchone() or ()
     found: dict[str, dict[str, Any]] = {}
     for (name, fact, _), value in zip(questions, row, strict=True):
@@ -101,6 +102,6 @@ def _widest(table: Table, part: IndexPart) -> int:
 def extremes(session: MysqlSession[Any], table: Table, column: str) -> tuple[int | None, int | None]:
     name = quote(column)
     with session.cursor() as cursor:
-        cursor.execute(f"SELECT MIN({name}), MAX({name}) FROM {qualified(table.schema, table.name)}")
+        cursor.execute(f"SELECT MIN({name}), MAX({name}) FROM {relation(table)}")
         row = cursor.fetchone()
     return (row[0], row[1]) if row else (None, None)

@@ -12,8 +12,8 @@ from pymysql.connections import Connection as PyMySQLConnection
 from engine.config import Connection
 from engine.connectors.base import KeyRange, ReadColumn, TableRead
 from engine.connectors.mysql.failures import LOST, query_failed
-from engine.connectors.mysql.identifiers import qualified
-from engine.connectors.mysql.ranges import condition, index_hint, order
+from engine.connectors.mysql.queries import ordering, relation, where
+from engine.connectors.mysql.ranges import condition, index_hint
 from engine.connectors.mysql.session import connect, kill_query
 from engine.connectors.mysql.wire import BinaryResult, ResultColumn
 from engine.errors import Code, EngineError
@@ -25,14 +25,18 @@ _POLICY = "zeroDate"
 
 
 def select(read: TableRead, bounds: KeyRange | None, expression: Callable[[ReadColumn], str]) -> str:
-    """The SELECT of a table or range, in key order."""
+    """The SELECT of a table or range, in key order unless the selection sorts."""
     table = read.table
     columns = ", ".join(expression(column) for column in read.columns) or "NULL"
-    where = condition(table, bounds)
+    selection = read.selection
+    conditions = [part for part in (condition(table, bounds), *where(table, selection)) if part]
+    hint = "" if selection.sorts else index_hint(table, read.key)
+    ordered = ordering(selection, table, read.key)
     return (
-        f"SELECT {columns} FROM {qualified(table.schema, table.name)}{index_hint(table, read.key)}"
-        + (f" WHERE {where}" if where else "")
-        + (f" ORDER BY {order(read.key)}" if read.key else "")
+        f"SELECT {columns} FROM {relation(table)}{hint}"
+        + (f" WHERE {' AND '.join(conditions)}" if conditions else "")
+        + (f" ORDER BY {ordered}" if ordered else "")
+        + (f" LIMIT {selection.limit:d}" if selection.limit is not None else "")
     )
 
 

@@ -16,6 +16,7 @@ from engine.connectors.mysql.chunks import plan_chunks
 from engine.connectors.mysql.connectorx import ConnectorxReader
 from engine.connectors.mysql.failures import explained
 from engine.connectors.mysql.picture import Picture, log_position
+from engine.connectors.mysql.queries import query_table
 from engine.connectors.mysql.scan import facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
@@ -51,11 +52,8 @@ class MysqlSource:
             return read_database(self._session, self.info, database, only)
 
     def query_table(self, name: str, query: str) -> schema.Table:
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE,
-            "SQL as a source is not available yet",
-            field="source.connections.0.queries",
-        )
+        dialect = "mariadb" if self.info.flavor == "mariadb" else "mysql"
+        return query_table(self._session, self.database, dialect, name, query)
 
     def facts(self, table: schema.Table, policies: Policies) -> Facts:
         """What the data says where the structure alone does not decide; asks only what the policies need."""
@@ -74,10 +72,18 @@ class MysqlSource:
         """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
         with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):
             return plan_read(
-                self._session, self.info, table, policies, plain_generated=plain_generated, max_rows=max_rows
+                self._session,
+                self.info,
+                table,
+                policies,
+                plain_generated=plain_generated,
+                max_rows=max_rows,
+                selection=selection,
             )
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
+        if read.selection.sorts or read.selection.limit is not None:
+            return (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)
         return plan_chunks(self._session, read, target_bytes, minimum)
 
     def position(self) -> str | None:

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 from pymysql.connections import Connection as MysqlSession
 
-from engine.config import Policies
+from engine.config import Policies, Selection
 from engine.connectors.base import Note, ReadColumn, ServerInfo, Severity, TableRead
 from engine.connectors.mysql.charsets import TEXT_KINDS, lossy, may_be_lossy
-from engine.connectors.mysql.identifiers import literal, qualified, quote
+from engine.connectors.mysql.identifiers import literal, quote
+from engine.connectors.mysql.queries import check, relation
 from engine.connectors.mysql.scan import extremes
 from engine.schema import Column, IndexMethod, Table
 from engine.types import Image, Kind
@@ -103,6 +104,7 @@ def plan_read(
     *,
     plain_generated: frozenset[str] = frozenset(),
     max_rows: int | None = None,
+    selection: Selection | None = None,
 ) -> tuple[TableRead, tuple[Note, ...]]:
     """The columns of a table as they are read, the key that ranges its chunks, and the size of its batches.
 
@@ -110,10 +112,13 @@ def plan_read(
     caps the rows of a batch. Notes are about values that cannot be read as they are; those of severity
     REFUSED say so with a count. Raises what PyMySQL raises.
     """
+    selection = selection or Selection()
+    check(table, selection)
     read = [
         column
         for column in table.columns
-        if column.generated is None or policies.generated == "plain" or column.name in plain_generated
+        if (column.generated is None or policies.generated == "plain" or column.name in plain_generated)
+        and (not selection.selected_columns or column.name in selection.selected_columns)
     ]
     counts = _damaged(session, table, read)
     notes = tuple(
@@ -124,7 +129,7 @@ def plan_read(
     )
     rows = max(1, min(max_rows or MAX_BATCH_ROWS, MAX_BATCH_ROWS))
     widest = widest_row(table, _longest_seen(session, table, read))
-    return TableRead(table, columns, range_key(table), rows, BATCH_BYTES, widest), notes
+    return TableRead(table, columns, range_key(table), rows, BATCH_BYTES, widest, selection), notes
 
 
 def _damaged(session: MysqlSession[Any], table: Table, columns: list[Column]) -> dict[str, int]:
@@ -139,7 +144,7 @@ def _damaged(session: MysqlSession[Any], table: Table, columns: list[Column]) ->
         return {}
     asked = ", ".join(f"COALESCE(SUM({condition}), 0)" for condition in questions.values())
     with session.cursor() as cursor:
-        cursor.execute(f"SELECT {asked} FROM {qualified(table.schema, table.name)}")
+        cursor.execute(f"SELECT {asked} FROM {relation(table)}")
         row = cursor.fetchone() or ()
     return {name: int(count) for name, count in zip(questions, row, strict=True)}
 
@@ -279,10 +284,7 @@ def _longest_seen(session: MysqlSession[Any], table: Table, columns: list[Column
     rows = max(1, min(_PROBED_ROWS, _PROBED_BYTES // max(1, average)))
     total = " + ".join(f"COALESCE(LENGTH({quote(column.name)}), 0)" for column in large)
     with session.cursor() as cursor:
-        cursor.execute(
-            f"SELECT MAX(n) FROM (SELECT {total} n FROM {qualified(table.schema, table.name)} "
-            f"LIMIT {rows}) few"
-        )
+        cursor.execute(f"SELECT MAX(n) FROM (SELECT {total} n FROM {relation(table)} LIMIT {rows}) few")
         row = cursor.fetchone()
     return int(row[0] or 0) if row else 0
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from engine.config import Policies
 from engine.connectors.base import Note, Severity
 from engine.errors import Code, EngineError
-from engine.schema import Database, Table, TableKind
+from engine.schema import COPIED_KINDS, Database, Table
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
 _DIGEST = 8  # hex digits that tell cut names apart
@@ -92,9 +92,7 @@ def _find(names: Mapping[str, str], name: str) -> str | None:
 
 def copied_tables(source: Database) -> tuple[Table, ...]:
     """The tables that hold rows of their own."""
-    return tuple(
-        table for table in source.tables if table.kind in (TableKind.TABLE, TableKind.SYSTEM_VERSIONED)
-    )
+    return tuple(table for table in source.tables if table.kind in COPIED_KINDS)
 
 
 def resolve_names(source: Database, policies: Policies, rename: Mapping[str, str]) -> Names:
