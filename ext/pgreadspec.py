@@ -154,11 +154,12 @@ def bits_right_aligned(data: bytes) -> bytes:
     """The bytes of a bit string with its last bit in the lowest place; ValueError for bytes that are none."""
     if len(data) < 4:
         raise ValueError("a bit string of less than 4 bytes")
-    (count,) = struct.unpack_from(">i", data)
+    count: int = struct.unpack_from(">i", data)[0]
     size = (count + 7) // 8
     if count < 0 or len(data) != 4 + size:
         raise ValueError("a bit string whose length is not what it says")
-    return (int.from_bytes(data[4:], "big") >> (8 * size - count)).to_bytes(size, "big")
+    value: int = int.from_bytes(data[4:], "big") >> (8 * size - count)
+    return value.to_bytes(size, "big")
 
 
 def civil_date(days: int) -> str:

@@ -28,6 +28,7 @@ _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 SOURCES = {
     ConnectionType.MYSQL: "engine.connectors.mysql.source:open_source",
     ConnectionType.MARIADB: "engine.connectors.mysql.source:open_source",
+    ConnectionType.POSTGRESQL: "engine.connectors.postgres.source:open_source",
 }
 TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",

@@ -156,7 +156,7 @@ class CopyDecoder(_Framing):
 
     def _decode(self, row: bytes) -> None:
         place = 2
-        values = []
+        values: list[Any] = []
         size = len(row)
         for number, spec in enumerate(self.specs):
             (length,) = struct.unpack_from(">i", row, place)
