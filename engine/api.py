@@ -211,12 +211,18 @@ class Engine:
         workers: int = 0,
         verify: bool = False,
         policies: dict[str, Any] | None = None,
+        queries: dict[str, str] | None = None,
+        file_format: str | None = None,
+        compression: str | None = None,
         on_progress: copying.OnProgress | None = None,
     ) -> CopyResult:
-        """Copy a database and wait for it.
+        """Copy a database, files or a bucket and wait for it.
 
-        URLs: `mysql://user:password@host:port/db?ssl-mode=verify-ca&ssl-ca=/path` and
-        `postgresql://user:password@host:port/db?sslmode=require&schema=name`. The two connections and the
+        Ends: `mysql://user:password@host:port/db?ssl-mode=verify-ca&ssl-ca=/path`,
+        `postgresql://user:password@host:port/db?sslmode=require&schema=name`, `duckdb:///path/shop.duckdb`,
+        a file, a folder or a pattern of files, `s3://bucket/key` (credentials from the environment).
+        `queries` (name → SELECT) come beside or instead of `tables`. `file_format` (csv, json, jsonl,
+        parquet) and `compression` are for files when the name does not tell. The two connections and the
         config are saved, and reused by the next call with the same ends. `on_progress` gets the stats about
         once a second. Raises the stream's EngineError when it fails, VERIFY_MISMATCH when `verify` finds a
         difference. When the caller is interrupted the stream is stopped, and can be resumed by its id.
@@ -231,6 +237,9 @@ class Engine:
             skip_data=skip_data,
             workers=workers,
             policies=policies,
+            queries=queries,
+            file_format=file_format,
+            compression=compression,
         )
         return copying.run(self, config_id, verify=verify, on_progress=on_progress)
 

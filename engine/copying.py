@@ -1,4 +1,4 @@
-"""The whole job in one call: two URLs in, a copied database out."""
+"""The whole job in one call: two URLs or paths in, copied data out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 
 from engine.config import Connection
 from engine.errors import Code, EngineError
+from engine.locations import Endpoint, invalid, parse_location, source_part, target_spec
 from engine.streams.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -21,51 +21,6 @@ if TYPE_CHECKING:
 OnProgress = Callable[[dict[str, Any]], None]
 PROGRESS_SECONDS = 1.0
 STOP_SECONDS = 60.0
-
-_SCHEMES = {"mysql": "mysql", "mariadb": "mariadb", "postgresql": "postgresql", "postgres": "postgresql"}
-_PORTS = {"mysql": 3306, "mariadb": 3306, "postgresql": 5432}
-# Both dialects' words for the same five modes.
-_TLS = {
-    "disable": "disable",
-    "disabled": "disable",
-    "prefer": "prefer",
-    "preferred": "prefer",
-    "require": "require",
-    "required": "require",
-    "verify-ca": "verify-ca",
-    "verify_ca": "verify-ca",
-    "verify-full": "verify-full",
-    "verify-identity": "verify-full",
-    "verify_identity": "verify-full",
-}
-_TLS_MODE = ("ssl-mode", "sslmode")
-_TLS_FILES = {
-    "ssl-ca": "ca",
-    "sslrootcert": "ca",
-    "ssl-cert": "client_cert",
-    "sslcert": "client_cert",
-    "ssl-key": "client_key",
-    "sslkey": "client_key",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A parsed URL. `body` is a connection's JSON with its secrets."""
-
-    body: dict[str, Any] = field(repr=False)
-    type: str
-    host: str
-    port: int
-    username: str
-    database: str | None
-    schema: str | None
-
-    @property
-    def label(self) -> str:
-        """Without the password: `mysql://user@host:port`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.type}://{self.username}@{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +35,9 @@ class CopyRequest:
     workers: int = 0
     policies: dict[str, Any] | None = None
     reader: str = "auto"
+    queries: dict[str, str] | None = None  # name → SELECT
+    file_format: str | None = None
+    compression: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,91 +56,39 @@ class CopyResult:
     verify: dict[str, Any] | None = None
 
 
-def parse_url(url: str) -> Endpoint:
-    """A connection from a URL. VALIDATION_FAILED says what is wrong without echoing the URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise _invalid("url", "not a URL; percent-encode special characters of the password") from None
-    kind = _SCHEMES.get(parts.scheme.lower())
-    if kind is None:
-        raise _invalid("url", "starts with mysql://, mariadb:// or postgresql://")
-    if not parts.hostname:
-        raise _invalid("url", "a host is missing")
-    if not parts.username:
-        raise _invalid("url", "a user name is missing: scheme://user:password@host:port/database")
-    schema: str | None = None
-    ssl: dict[str, str] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        option = name.lower()
-        if option in _TLS_MODE:
-            if value.lower() not in _TLS:
-                raise _invalid(name, "one of disable, prefer, require, verify-ca, verify-full")
-            ssl["mode"] = _TLS[value.lower()]
-        elif option in _TLS_FILES:
-            try:
-                ssl[_TLS_FILES[option]] = Path(value).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise _invalid(name, f"{value} cannot be read: {error}") from None
-        elif option == "schema" and kind == "postgresql":
-            schema = value
-        else:
-            raise _invalid(name, "unknown option of a URL")
-    database = unquote(parts.path.removeprefix("/")) or None
-    endpoint = Endpoint(
-        {}, kind, parts.hostname, port or _PORTS[kind], unquote(parts.username), database, schema
-    )
-    spec = {
-        "host": endpoint.host,
-        "port": endpoint.port,
-        "username": endpoint.username,
-        "password": unquote(parts.password or ""),
-        **({"database": database} if database else {}),
-    }
-    endpoint.body.update(name=endpoint.label, type=kind, spec={"database": spec}, ssl=ssl)
-    return endpoint
-
-
 def prepare(engine: Engine, request: CopyRequest) -> str:
     """Save, or find again, the connections and the config of a copy; the config's id. Nothing is started."""
-    source, target = parse_url(request.source_url), parse_url(request.target_url)
-    if source.database is None:
-        raise _invalid("source", "the URL of the source names a database: mysql://user@host/DATABASE")
-    if target.database is None:
-        raise _invalid("target", "the URL of the target names a database: postgresql://user@host/DATABASE")
+    source, target = parse_location(request.source_url), parse_location(request.target_url)
+    options: dict[str, Any] = {
+        "schemaPolicy": request.schema_policy,
+        "writeMode": request.write_mode,
+        "skipData": request.skip_data,
+        "policies": request.policies or {},
+        "fileFormat": request.file_format,
+        "compression": request.compression,
+    }
+    part = source_part(source, "")
+    spec = target_spec(target, options)
+    if target.type == "files":
+        _make_folder(target)
+    part.update(
+        connectionId=_connection(engine, source),
+        tables=[{"name": name} for name in request.tables or []],
+        exclude=list(request.exclude or []),
+        queries=[{"name": name, "query": query} for name, query in (request.queries or {}).items()],
+    )
     config: dict[str, Any] = {
         "mode": "convert",
         "reportingInterval": 1,
         "source": {
-            "connections": [
-                {
-                    "connectionId": _connection(engine, source),
-                    "database": source.database,
-                    "tables": [{"name": name} for name in request.tables or []],
-                    "exclude": list(request.exclude or []),
-                    **({"schema": source.schema} if source.schema else {}),
-                }
-            ],
+            "connections": [part],
             "options": {"workers": request.workers, "reader": request.reader},
         },
-        "target": {
-            "id": _connection(engine, target),
-            "spec": {
-                "db": {
-                    "database": target.database,
-                    "schemaPolicy": request.schema_policy,
-                    "writeMode": request.write_mode,
-                    "skipData": request.skip_data,
-                    "policies": request.policies or {},
-                    **({"schema": target.schema} if target.schema else {}),
-                }
-            },
-        },
+        "target": {"id": _connection(engine, target), "spec": spec},
     }
     # Equal requests share a config, so that a copy that was interrupted is found again.
     digest = hashlib.sha256(orjson.dumps(config, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
-    config["name"] = f"copy {source.database} to {target.database} ({digest})"
+    config["name"] = f"copy {source.name[-100:]} to {target.name[-100:]} ({digest})"
     for known in engine.configs.list(search=config["name"], limit=10)["items"]:
         if known["name"] == config["name"]:
             return str(known["id"])
@@ -263,6 +169,15 @@ def follow(
     )
 
 
+def _make_folder(target: Endpoint) -> None:
+    """The folder a copy goes into is made when its parent is there."""
+    folder = Path(target.body["spec"]["files"]["basePath"])
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise invalid("target", f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
 def _connection(engine: Engine, endpoint: Endpoint) -> str:
     """The id of the connection of this label, made or brought up to date with the URL."""
     wanted = Connection.parse(endpoint.body)
@@ -273,9 +188,3 @@ def _connection(engine: Engine, endpoint: Endpoint) -> str:
             engine.connections.update(known["id"], endpoint.body)
         return str(known["id"])
     return str(engine.connections.create(endpoint.body)["id"])
-
-
-def _invalid(field_: str, problem: str) -> EngineError:
-    return EngineError(
-        Code.VALIDATION_FAILED, f"{field_}: {problem}", fields=[{"field": field_, "problem": problem}]
-    )

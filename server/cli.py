@@ -143,11 +143,19 @@ def keys_revoke(key_id: str, data_dir: DataDir = None) -> None:
 @app.command()
 def copy(
     source: Annotated[
-        str, typer.Argument(metavar="SRC_URL", help="mysql://user:password@host:port/database")
+        str,
+        typer.Argument(
+            metavar="SRC_URL",
+            help="mysql://user:password@host:port/database, postgresql://…, duckdb:///path, s3://bucket/key,"
+            " a file, a folder or a pattern.",
+        ),
     ],
     target: Annotated[
         str,
-        typer.Argument(metavar="DST_URL", help="postgresql://user:password@host:port/database?schema=name"),
+        typer.Argument(
+            metavar="DST_URL",
+            help="The same kinds: postgresql://user:password@host:port/database?schema=name, ./out.parquet…",
+        ),
     ],
     tables: Annotated[list[str] | None, typer.Option(help="Only these tables (a,b or repeated).")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="All tables but these.")] = None,
@@ -163,13 +171,22 @@ def copy(
         list[str] | None, typer.Option(help="A value policy, e.g. zeroDate=null; repeatable.")
     ] = None,
     reader: Annotated[str, typer.Option(help="auto, native or connectorx.")] = "auto",
+    query: Annotated[
+        list[str] | None, typer.Option(help="NAME=SELECT …: the result as a table; repeatable.")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="Of files made: parquet, csv, json or jsonl.")
+    ] = None,
+    compression: Annotated[
+        str | None, typer.Option(help="Of files made: none, gzip, zstd or snappy.")
+    ] = None,
     verify: Verify = False,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done and stop.")] = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Copy a database: structure, rows, keys and indexes.
+    """Copy a database, files or a bucket: structure, rows, keys and indexes.
 
     A password may stay out of the URL: DBSTREAMS_SOURCE_PASSWORD and DBSTREAMS_TARGET_PASSWORD are read
     instead. Ctrl-C stops cleanly and prints the command that goes on from there.
@@ -189,6 +206,9 @@ def copy(
             workers=workers,
             policies=copying.policies(policy),
             reader=reader,
+            queries=copying.queries(query),
+            file_format=file_format,
+            compression=compression,
         )
         copying.start(engine, config_id, output, verify=verify, plan_only=plan, data_dir=data_dir)
 

@@ -112,6 +112,19 @@ def policies(given: list[str] | None) -> dict[str, str]:
     return found
 
 
+def queries(given: list[str] | None) -> dict[str, str] | None:
+    """NAME=SELECT …, each name once."""
+    found: dict[str, str] = {}
+    for item in given or []:
+        name, equals, query = item.partition("=")
+        if not equals or not name.strip() or not query.strip():
+            raise _invalid("--query", "NAME=SELECT …")
+        if name.strip() in found:
+            raise _invalid("--query", f"the name {name.strip()} comes twice")
+        found[name.strip()] = query.strip()
+    return found or None
+
+
 def moment(text: str | None) -> float | None:
     """Seconds since 1970 of an ISO date or time, UTC unless it says otherwise."""
     if text is None:
