@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine import clock, ids
-from engine.config import Connection, StreamConfig
+from engine.config import Connection, Mode, StreamConfig
 from engine.connections import ALIVE, Connections, connections_of, copy_name
-from engine.connectors import registry
+from engine.connectors import inspection, registry
 from engine.errors import Code, EngineError
 from engine.keys import KeyInfo
 from engine.running import not_supervising
@@ -126,6 +126,35 @@ class StreamConfigs:
         stream_id = self._rows.insert(config_id, body, key.id if key is not None else None)
         self._supervisor.launch(stream_id, resume=False)
         return {"id": stream_id}
+
+    def validate_constraints(self, config_or_stream_id: str) -> dict[str, Any]:
+        """Validate the foreign keys that are NOT VALID on the target, or count the rows that break them:
+        `{engine, action, validatedCount, validatedConstraints, totalOrphanRows, violations}`. The id of a
+        stream means the target it was started with.
+
+        INVALID_STREAM_STATE while a convert stream of the config has a worker, UNSUPPORTED_ROUTE for targets
+        without foreign keys, errors of the target as they are.
+        """
+        if config_or_stream_id.startswith(f"{ids.STREAM}_"):
+            stream = self._rows.get(config_or_stream_id)
+            config_id, body = stream.config_id, stream.config
+        else:
+            config_id, body = config_or_stream_id, self._row(config_or_stream_id).body
+        config = StreamConfig.parse(body)
+        busy = self._rows.of(config_id=config_id, statuses=[status for status in Status if status.has_worker])
+        if busy and config.mode is Mode.CONVERT:
+            raise EngineError(
+                Code.INVALID_STREAM_STATE,
+                f"stream {busy[0].id} of this config is {busy[0].status} and validates by itself at its end",
+                streamId=busy[0].id,
+                state=busy[0].status,
+            )
+        db = config.target.spec.db
+        return inspection.validate_foreign_keys(
+            self._connections.model(config.target.id),
+            db.database if db is not None else None,
+            db.schema_name if db is not None else None,
+        )
 
     def history(self, config_id: str, limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """`{items, total}`: the runs, newest first."""

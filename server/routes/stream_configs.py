@@ -11,7 +11,13 @@ from server.parameters import Paging, Search
 from server.routes.connections import REACHING
 from server.schemas.common import Deleted
 from server.schemas.plans import Plan
-from server.schemas.streams import RunList, StreamConfigList, StreamConfigView, StreamStarted
+from server.schemas.streams import (
+    ConstraintValidation,
+    RunList,
+    StreamConfigList,
+    StreamConfigView,
+    StreamStarted,
+)
 
 table = Table("stream-configs")
 
@@ -197,6 +203,47 @@ async def plan_config(call: Call) -> Any:
 )
 async def start(call: Call) -> Any:
     return await call.reach(call.engine.configs.start, call.path["id"], key=call.key)
+
+
+async def validate_constraints(call: Call) -> Any:
+    """PostgreSQL targets: each foreign key of the config's schema that is NOT VALID is validated, and one
+    that cannot be stays as it is, with its orphans counted. MySQL and MariaDB targets: the orphans of every
+    foreign key of the database are counted. It may take as long as reading the tables. The id is that of a
+    stream config, or of a stream."""
+    return await call.reach(call.engine.configs.validate_constraints, call.path["id"])
+
+
+_VALIDATIONS = (
+    (
+        "/stream-configs/{id}/validate-constraints",
+        "validateConstraints",
+        "Validate the target's foreign keys",
+    ),
+    ("/stream/{id}/validate-constraints", "validateStreamConstraints", "Another path of validateConstraints"),
+)
+for _path, _id, _summary in _VALIDATIONS:
+    table.call(
+        "POST",
+        _path,
+        _id,
+        _summary,
+        answer=Answer(ConstraintValidation),
+        errors=(
+            *_ONE,
+            *REACHING,
+            Code.STREAM_NOT_FOUND,
+            Code.CONNECTION_NOT_FOUND,
+            Code.SECRET_UNREADABLE,
+            Code.INVALID_STREAM_STATE,
+            Code.UNSUPPORTED_ROUTE,
+            Code.DATABASE_NOT_FOUND,
+            Code.QUERY_FAILED,
+            Code.QUERY_TIMEOUT,
+            Code.CONSTRAINT_VIOLATION,
+            Code.TARGET_FULL,
+        ),
+        idempotent=True,
+    )(validate_constraints)
 
 
 @table.call(

@@ -208,6 +208,38 @@ class Verification(View):
     reason: str | None = None
 
 
+class ConstraintName(View):
+    """A constraint of the target."""
+
+    schema_name: Annotated[str, Field(description="On MySQL and MariaDB the database")]
+    table_name: str
+    constraint_name: str
+
+
+class ConstraintViolation(ConstraintName):
+    """A foreign key that rows break."""
+
+    orphan_count: Annotated[int, Field(ge=1, description="Rows without a parent, counted exactly")]
+
+
+class ConstraintValidation(View):
+    """What validating the foreign keys of a target gave."""
+
+    engine: Annotated[str, Field(examples=["postgresql"])]
+    action: Annotated[
+        Literal["validated", "checked"],
+        Field(
+            description="`validated`: keys that were NOT VALID and hold are valid now (PostgreSQL)."
+            " `checked`: every key was counted and nothing changed (MySQL, MariaDB: their keys are always"
+            " enforced, but rows loaded with the checks off are never looked at again)"
+        ),
+    ]
+    validated_count: Total
+    validated_constraints: Annotated[list[ConstraintName], Field(description="Those that hold")]
+    total_orphan_rows: Annotated[int, Field(ge=0, description="The sum over the violations")]
+    violations: list[ConstraintViolation]
+
+
 class Run(View):
     """One run of a stream config."""
 

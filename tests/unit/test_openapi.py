@@ -72,6 +72,7 @@ def test_operation_ids() -> None:
     ids = [operation["operationId"] for _, _, operation in CALLS]
     assert len(ids) == len(set(ids))
     verbs = "get|list|create|update|delete|clone|test|ping|plan|start|pause|resume|stop|verify|stream|clear"
+    verbs += "|validate"
     assert [name for name in ids if not re.fullmatch(rf"({verbs})[A-Z]\w+", name)] == []
 
 
