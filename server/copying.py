@@ -301,13 +301,23 @@ def start(
 
 
 def _ends(engine: Engine, config: Mapping[str, Any]) -> tuple[str, str]:
-    """`mysql://user@host:port` of both ends, without any secret."""
-    labels = []
-    for identifier in (config["source"]["connections"][0]["connectionId"], config["target"]["id"]):
-        saved = engine.connections.get(identifier)
-        spec = saved["spec"]["database"]
-        labels.append(f"{saved['type']}://{spec['username']}@{spec['host']}:{spec['port']}")
-    return labels[0], labels[1]
+    """`mysql://user@host:port` and the like of both ends, without any secret."""
+    source, target = (
+        _label(engine.connections.get(identifier))
+        for identifier in (config["source"]["connections"][0]["connectionId"], config["target"]["id"])
+    )
+    return source, target
+
+
+def _label(saved: Mapping[str, Any]) -> str:
+    spec = saved["spec"]
+    if "database" in spec:
+        server = spec["database"]
+        return f"{saved['type']}://{server['username']}@{server['host']}:{server['port']}"
+    if "s3" in spec:
+        bucket = spec["s3"].get("scope", {}).get("bucket") or spec["s3"].get("endpoint") or "AWS"
+        return f"s3://{bucket}"
+    return str(spec["files"]["basePath"] if "files" in spec else spec["duckdb"]["path"])
 
 
 def follow(engine: Engine, stream_id: str, output: Output, *, verify: bool, data_dir: Path | None) -> None:

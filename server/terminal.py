@@ -26,6 +26,14 @@ SHOWN_TABLES = 8
 SHOWN_NOTES = 12
 
 
+def _end(label: str, end: Mapping[str, Any]) -> str:
+    """`mysql://user@host:port/database (server)`; a folder, a file or a bucket is its own name."""
+    if "@" not in label:
+        return label
+    schema = f" schema {end['schema']}" if end.get("schema") else ""
+    return f"{label}/{end['database']}{schema} ({end['server']})"
+
+
 class Terminal:
     """Human output of one job."""
 
@@ -40,11 +48,7 @@ class Terminal:
     def plan(self, plan: Mapping[str, Any], source: str, target: str, workers: int) -> None:
         """One line: from, to, how much, how."""
         tables = plan["tables"]
-        ends = (
-            f"{source}/{plan['source']['database']} ({plan['source']['server']}) → "
-            f"{target}/{plan['target']['database']} schema {plan['target']['schema']}"
-            f" ({plan['target']['server']})"
-        )
+        ends = f"{_end(source, plan['source'])} → {_end(target, plan['target'])}"
         much = (
             f"{counted(len(tables), 'table')}, about {plan['estimatedRows']:,} rows,"
             f" {size(plan['estimatedBytes'])}, {counted(plan['chunks'], 'chunk')},"
