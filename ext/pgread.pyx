@@ -93,7 +93,7 @@ cdef int64_t DAYS_APART = EPOCH_DAYS
 cdef int64_t MICROS_APART = EPOCH_MICROS
 cdef int64_t MICROS_OF_DAY = 86400000000
 cdef int64_t MOST = 0x7FFFFFFFFFFFFFFF
-cdef int64_t LEAST = -0x7FFFFFFFFFFFFFFF - 1
+cdef int64_t LEAST = <int64_t>(<uint64_t>1 << 63)
 cdef size_t OFFSETS32 = OFFSETS32_LIMIT
 cdef bytes _signature = SIGNATURE
 cdef const uint8_t* SIGNED_WITH = <const uint8_t*><char*>_signature
@@ -653,7 +653,7 @@ cdef class CopyDecoder(_Framing):
         """Where `size` more bytes of the column go; NULL without memory."""
         cdef size_t room
         cdef void* memory
-        if column.data_room - column.data_size < size:
+        if column.data == NULL or column.data_room - column.data_size < size:
             room = max(2 * column.data_room, column.data_size + size + LEAST_DATA)
             memory = realloc(column.data, room)
             if memory == NULL:

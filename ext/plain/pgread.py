@@ -277,16 +277,19 @@ class CopyRows(_Framing):
 
     def take(self) -> tuple[memoryview, int] | None:
         self._sound()
-        while len(self._data) < self._size and (row := self._next()) is not None:
+        while (row := self._next()) is not None:
+            if len(self._data) >= self._size:
+                return self._piece()
             self._data += row
             self._rows += 1
             self._used(row)
-        if len(self._data) >= self._size or (self._ended and self._rows):
-            taken = memoryview(bytes(self._data)), self._rows
-            self._data.clear()
-            self._rows = 0
-            return taken
-        return None
+        return self._piece() if self._ended and self._rows else None
+
+    def _piece(self) -> tuple[memoryview, int]:
+        taken = memoryview(bytes(self._data)), self._rows
+        self._data.clear()
+        self._rows = 0
+        return taken
 
     def receive(self, pgconn: Any) -> tuple[memoryview, int] | None:
         while True:
