@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config import Policies
 from engine.connectors.mysql.identifiers import quote
 from engine.schema import Column
 from engine.types import Kind
@@ -38,6 +39,25 @@ _EXACT = frozenset(
 def may_be_lossy(column: Column) -> bool:
     """Whether values of this column have to be looked at before the server's transcoding is trusted."""
     return column.type.kind in TEXT_KINDS and column.charset is not None and column.charset not in _EXACT
+
+
+def has_nul(column: Column) -> str:
+    """A condition, NULL for NULL: the text holds U+0000. Bytes of it say nothing (every second one of UTF-16
+    is 0), and collations may pass over it."""
+    text = f"CONVERT({quote(column.name)} USING utf8mb4) COLLATE utf8mb4_bin"
+    return f"LOCATE(_utf8mb4 X'00' COLLATE utf8mb4_bin, {text}) > 0"
+
+
+def to_bytes(column: Column, policies: Policies) -> str | None:
+    """A condition, never NULL: for this value the column becomes bytes. None where no policy asks for it."""
+    if column.type.kind not in TEXT_KINDS:
+        return None
+    reasons = []
+    if policies.invalid_text == "bytea" and may_be_lossy(column):
+        reasons.append(lossy(column))
+    if policies.nul_byte == "bytea":
+        reasons.append(f"COALESCE({has_nul(column)}, FALSE)")
+    return f"({' OR '.join(reasons)})" if reasons else None
 
 
 def lossy(column: Column) -> str:

@@ -8,7 +8,7 @@ from pymysql.connections import Connection as MysqlSession
 
 from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Facts
-from engine.connectors.mysql.charsets import lossy, may_be_lossy
+from engine.connectors.mysql.charsets import to_bytes
 from engine.connectors.mysql.identifiers import quote
 from engine.connectors.mysql.queries import relation
 from engine.schema import Column, IndexMethod, IndexPart, Table
@@ -52,8 +52,9 @@ def _questions(table: Table, column: Column, policies: Policies) -> list[tuple[s
     if _may_be_long(table, column):
         value = name if kind.kind in _BYTES else f"CONVERT({name} USING utf8mb4)"
         asked.append(("max_octets", f"COALESCE(MAX(LENGTH({value})), 0)"))
-    if may_be_lossy(column):
-        asked.append(("lossy_text", f"COALESCE(SUM({lossy(column)}), 0)"))
+    bytes_wanted = to_bytes(column, policies)
+    if bytes_wanted is not None:
+        asked.append(("lossy_text", f"COALESCE(SUM({bytes_wanted}), 0)"))
     return asked
 
 

@@ -20,6 +20,7 @@ from engine.connectors.mysql.queries import query_table
 from engine.connectors.mysql.scan import facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
+from engine.connectors.mysql.symptoms import symptoms
 from engine.connectors.mysql.types import plan_read
 from engine.errors import Code, EngineError
 
@@ -71,7 +72,7 @@ class MysqlSource:
     ) -> tuple[TableRead, tuple[Note, ...]]:
         """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
         with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):
-            return plan_read(
+            read, notes = plan_read(
                 self._session,
                 self.info,
                 table,
@@ -80,6 +81,8 @@ class MysqlSource:
                 max_rows=max_rows,
                 selection=selection,
             )
+            columns = [column.source for column in read.columns]
+            return read, (*notes, *symptoms(self._session, table, columns))
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         if read.selection.sorts or read.selection.limit is not None:

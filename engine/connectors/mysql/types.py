@@ -11,7 +11,7 @@ from pymysql.connections import Connection as MysqlSession
 
 from engine.config import Policies, Selection
 from engine.connectors.base import Note, ReadColumn, ServerInfo, Severity, TableRead
-from engine.connectors.mysql.charsets import TEXT_KINDS, lossy, may_be_lossy
+from engine.connectors.mysql.charsets import lossy, may_be_lossy, to_bytes
 from engine.connectors.mysql.identifiers import literal, quote
 from engine.connectors.mysql.queries import check, relation
 from engine.connectors.mysql.scan import extremes
@@ -124,9 +124,8 @@ def plan_read(
     notes = tuple(
         _note(table, column, policies, counts[column.name]) for column in read if counts.get(column.name)
     )
-    columns = tuple(
-        _column(session, table, column, policies, bool(counts.get(column.name))) for column in read
-    )
+    as_bytes = _to_bytes(session, table, read, policies)
+    columns = tuple(_column(session, table, column, policies, column.name in as_bytes) for column in read)
     rows = max(1, min(max_rows or MAX_BATCH_ROWS, MAX_BATCH_ROWS))
     widest = widest_row(table, _longest_seen(session, table, read))
     return TableRead(table, columns, range_key(table), rows, BATCH_BYTES, widest, selection), notes
@@ -140,6 +139,19 @@ def _damaged(session: MysqlSession[Any], table: Table, columns: list[Column]) ->
         for column in columns
         if column.type.kind is Kind.ENUM and "" in column.type.labels
     }
+    return _counted(session, table, questions)
+
+
+def _to_bytes(
+    session: MysqlSession[Any], table: Table, columns: list[Column], policies: Policies
+) -> frozenset[str]:
+    """Text columns that are read as their bytes, because a policy says so and a value calls for it."""
+    wanted = {column.name: to_bytes(column, policies) for column in columns}
+    counts = _counted(session, table, {name: sql for name, sql in wanted.items() if sql is not None})
+    return frozenset(name for name, count in counts.items() if count)
+
+
+def _counted(session: MysqlSession[Any], table: Table, questions: Mapping[str, str]) -> dict[str, int]:
     if not questions:
         return {}
     asked = ", ".join(f"COALESCE(SUM({condition}), 0)" for condition in questions.values())
@@ -168,11 +180,11 @@ def _note(table: Table, column: Column, policies: Policies, count: int) -> Note:
 
 
 def _column(
-    session: MysqlSession[Any], table: Table, column: Column, policies: Policies, damaged: bool
+    session: MysqlSession[Any], table: Table, column: Column, policies: Policies, as_bytes: bool
 ) -> ReadColumn:
     boolean = policies.tinyint1 == "boolean" and is_flag(column) and flags_only(session, table, column.name)
     chosen = way(column, policies, boolean)
-    if damaged and policies.invalid_text == "bytea" and column.type.kind in TEXT_KINDS:
+    if as_bytes:
         chosen = Way(Image.BYTES, pa.large_binary(), "CAST({} AS BINARY)")
     quoted = quote(column.name)
     return ReadColumn(
