@@ -29,6 +29,7 @@ SOURCES = {
     ConnectionType.MYSQL: "engine.connectors.mysql.source:open_source",
     ConnectionType.MARIADB: "engine.connectors.mysql.source:open_source",
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.source:open_source",
+    ConnectionType.FILES: "engine.connectors.files.source:open_source",
 }
 TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",

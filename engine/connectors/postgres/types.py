@@ -180,6 +180,10 @@ def _time(column: Column, context: TypeContext) -> ColumnType:
     return ColumnType(f"interval({fraction})", "interval", "a duration, as MySQL's TIME is one", fixed=16)
 
 
+def _time_of_day(column: Column, context: TypeContext) -> ColumnType:
+    return ColumnType(f"time({column.type.fraction}) without time zone", "time", fixed=8)
+
+
 def _year(column: Column, context: TypeContext) -> ColumnType:
     return ColumnType("smallint", "int2", "a number; 0 stays 0", fixed=2)
 
@@ -341,6 +345,7 @@ _BY_KIND: Mapping[Kind, Mapper] = {
     Kind.DATETIME: _datetime,
     Kind.TIMESTAMP: _timestamp,
     Kind.TIME: _time,
+    Kind.TIME_OF_DAY: _time_of_day,
     Kind.INTERVAL: _plain("interval", "interval", 16),
     Kind.CHAR: _text,
     Kind.VARCHAR: _text,
