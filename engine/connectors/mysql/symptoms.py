@@ -89,8 +89,8 @@ def _note(slug: str, table: Table, column: Column, count: int, rows: int) -> Not
         "json-opaque": "Values hold opaque members (decimals, dates, bytes), which JSON text shows as strings"
         " of base64; they arrive as these strings.",
         "mojibake": f"Text stored as {column.charset} is valid UTF-8 byte by byte: it was probably written"
-        " over a wrongly declared connection. It is carried as the source shows it; to have it as it was"
-        f" meant, read the table by a query with CONVERT(CAST({quote(column.name)} AS BINARY) USING utf8mb4).",
+        " over a wrongly declared connection. It is carried as the source shows it; a query with"
+        f" CONVERT(CAST({quote(column.name)} AS BINARY) USING utf8mb4) reads it as it was meant.",
         "question-marks": f"Values hold '?', which is also what a lenient server stored for characters that"
         f" {column.charset} lacks; what was lost so cannot be brought back.",
     }[slug]
