@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from pydantic.alias_generators import to_camel
 
@@ -12,6 +12,7 @@ from engine.connectors import registry
 from engine.connectors.base import SnapshotSource, Target
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
+from engine.streams.several import Member, SeveralSources
 
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 _OTHER_SOURCES = ("infinity", "nan", "unbounded_numeric")  # policies for values MySQL does not have
@@ -25,67 +26,65 @@ def policies_of(config: StreamConfig) -> Policies:
     return given.policies if given is not None else Policies()
 
 
-def check_route(config: StreamConfig, source: Connection, target: Connection) -> None:
-    """UNSUPPORTED_ROUTE with the reason for everything of the contract that this release cannot carry."""
-    part = config.source.connections[0]
-    spec = config.target.spec
-    given = policies_of(config)
-    foreign = [name for name in _OTHER_SOURCES if getattr(given, name) != getattr(Policies(), name)]
-    options = config.source.options
-    later = next((name for name in _LATER if getattr(spec, name) is not None), None)
-    wanted = _SPECS.get(target.type, "db")
-    refusals = (
-        (config.mode is Mode.CDC, "mode", "change data capture is not available yet"),
-        (len(config.source.connections) > 1, "source.connections", "several sources are not available yet"),
-        (config.source.query is not None, "source.query", "federated streams are not available yet"),
-        (
-            part.files is not None and source.type is not ConnectionType.FILES,
-            "source.connections.0.files",
-            f"a {source.type.value} connection has no files",
-        ),
-        (
-            part.s3 is not None and source.type is not ConnectionType.S3,
-            "source.connections.0.s3",
-            f"a {source.type.value} connection has no buckets",
-        ),
-        (
-            bool(options.replication_slot or options.publication_name or options.binlog_position)
-            or options.slot_cleanup
-            or not options.initial_load
-            or len(set(options.operations)) < 3,
-            "source.options",
-            "replication options belong to change data capture",
-        ),
-        (later is not None, "target.spec", f"{later} targets are not available yet"),
-        (
-            source.type not in registry.SOURCES,
-            "source",
-            f"{source.type.value} is not available as a source yet",
-        ),
-        (
-            target.type not in registry.TARGETS,
-            "target",
-            f"{target.type.value} is not available as a target yet",
-        ),
-        (
-            getattr(spec, wanted) is None,
-            "target.spec",
-            f"a {target.type.value} connection needs target.spec.{wanted}",
-        ),
-    )
-    if foreign and source.type in _MYSQL:
-        name = to_camel(foreign[0])
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE,
-            f"the policy {name} is for values that MySQL and MariaDB do not have",
-            field=f"target.spec.{wanted}.policies.{name}",
-        )
-    for refused, field, reason in refusals:
+def check_route(config: StreamConfig, sources: Sequence[Connection], target: Connection) -> None:
+    """UNSUPPORTED_ROUTE with the reason for everything of the contract that this release cannot carry, and
+    VALIDATION_FAILED for what fits no release. `sources` in the order of `source.connections`."""
+    for refused, field, reason in (*_refusals(config, target), *_source_refusals(config, sources)):
         if refused:
             raise EngineError(Code.UNSUPPORTED_ROUTE, reason, field=field)
+    aliases = [part.alias for part in config.source.connections]
+    if len(aliases) > 1 and (None in aliases or len(set(aliases)) < len(aliases)):
+        raise EngineError(
+            Code.VALIDATION_FAILED,
+            "several sources need an alias each, all different",
+            field="source.connections.alias",
+        )
+
+
+_Refusal = tuple[bool, str, str]  # whether, the field, the reason
+
+
+def _refusals(config: StreamConfig, target: Connection) -> Iterator[_Refusal]:
+    spec, options = config.target.spec, config.source.options
+    wanted = _SPECS.get(target.type, "db")
+    yield config.mode is Mode.CDC, "mode", "change data capture is not available yet"
+    yield config.source.query is not None, "source.query", "federated streams are not available yet"
+    yield (
+        bool(options.replication_slot or options.publication_name or options.binlog_position)
+        or options.slot_cleanup
+        or not options.initial_load
+        or len(set(options.operations)) < 3,
+        "source.options",
+        "replication options belong to change data capture",
+    )
+    for name in _LATER:
+        yield getattr(spec, name) is not None, "target.spec", f"{name} targets are not available yet"
+    kind = target.type.value
+    yield target.type not in registry.TARGETS, "target", f"{kind} is not available as a target yet"
+    yield getattr(spec, wanted) is None, "target.spec", f"a {kind} connection needs target.spec.{wanted}"
+
+
+def _source_refusals(config: StreamConfig, sources: Sequence[Connection]) -> Iterator[_Refusal]:
+    wanted = "db" if config.target.spec.db else "files" if config.target.spec.files else "s3"
+    given = policies_of(config)
+    foreign = [name for name in _OTHER_SOURCES if getattr(given, name) != getattr(Policies(), name)]
+    for number, (part, source) in enumerate(zip(config.source.connections, sources, strict=True)):
+        at, kind = f"source.connections.{number}", source.type.value
+        is_files, is_s3 = source.type is ConnectionType.FILES, source.type is ConnectionType.S3
+        yield source.type not in registry.SOURCES, "source", f"{kind} is not available as a source yet"
+        yield part.files is not None and not is_files, f"{at}.files", f"a {kind} connection has no files"
+        yield part.s3 is not None and not is_s3, f"{at}.s3", f"a {kind} connection has no buckets"
+    if foreign and all(source.type in _MYSQL for source in sources):
+        name = to_camel(foreign[0])
+        yield (
+            True,
+            f"target.spec.{wanted}.policies.{name}",
+            f"the policy {name} is for values that MySQL and MariaDB do not have",
+        )
 
 
 def source_of(job: StreamJob) -> tuple[Connection, SourceConnection]:
+    """The first source; the only one of most streams."""
     part = job.config.source.connections[0]
     return _connection(job, part.connection_id), part
 
@@ -105,9 +104,19 @@ def _connection(job: StreamJob, identifier: str) -> Connection:
 
 def open_source(job: StreamJob) -> SnapshotSource:
     """The source with its database chosen; UNSUPPORTED_ROUTE before anything is opened."""
-    connection, part = source_of(job)
-    check_route(job.config, connection, target_of(job))
-    return registry.open_source(connection, part)
+    parts = job.config.source.connections
+    connections = [_connection(job, part.connection_id) for part in parts]
+    check_route(job.config, connections, target_of(job))
+    if len(parts) == 1:
+        return registry.open_source(connections[0], parts[0])
+    with ExitStack() as opened:
+        members = []
+        for connection, part in zip(connections, parts, strict=True):
+            source = registry.open_source(connection, part)
+            opened.callback(source.close)
+            members.append(Member(part.alias or "", source))
+        opened.pop_all()
+    return SeveralSources(members)
 
 
 def open_target(job: StreamJob) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from engine.connectors.base import (
 )
 from engine.errors import Code, EngineError
 from engine.schema import COPIED_KINDS, Database, Table
+from engine.streams.several import SeveralSources
 
 # Refusals with a code of their own; the others are PLAN_REFUSED.
 _CODES = {
@@ -166,8 +167,9 @@ def make_plan(
         notes.append(_NO_SCHEMAS)
     tables: list[TablePlan] = []
     for table in mapped.tables:
-        full = mapping.sources[table.source.name]
-        table_plan, more = _plan_table(source, target, config, table, full, journal.get(table.name), workers)
+        table_plan, more = _plan_table(
+            source, target, config, table, mapping, journal.get(table.name), workers
+        )
         tables.append(table_plan)
         notes += [*table.notes, *more]
     kept = [plan.target for plan in tables if not plan.creates]
@@ -194,7 +196,7 @@ def make_pairs(
     mapped = _map(source, target, config)
     return [
         (
-            _read(source, target, config, table, mapped.sources[table.source.name])[0],
+            _read(source, target, config, table, mapped)[0],
             target.as_found(table),
         )
         for table in mapped.database.tables
@@ -207,15 +209,34 @@ class _Mapped:
 
     database: TargetDatabase
     sources: Mapping[str, Table]
+    selections: Mapping[str, Selection]
 
 
 def _map(source: SnapshotSource, target: Target, config: StreamConfig) -> _Mapped:
-    part = config.source.connections[0]
-    found = select_tables(source, part)
-    selected = {table.name: narrowed(table, selection_of(part, table.name)) for table in found.tables}
+    found, selections = _selected(source, config.source.connections)
+    selected = {table.name: narrowed(table, selections[table.name]) for table in found.tables}
     facts = {table.name: source.facts(table, target.spec.policies) for table in selected.values()}
     database = target.map(replace(found, tables=tuple(selected.values())), facts)
-    return _Mapped(database, {table.name: table for table in found.tables})
+    return _Mapped(database, {table.name: table for table in found.tables}, selections)
+
+
+def _selected(
+    source: SnapshotSource, parts: Sequence[SourceConnection]
+) -> tuple[Database, dict[str, Selection]]:
+    """The tables of all sources of the stream and what is taken of each, by the names they have here."""
+    if not isinstance(source, SeveralSources):
+        found = select_tables(source, parts[0])
+        return found, {table.name: selection_of(parts[0], table.name) for table in found.tables}
+    databases = [
+        select_tables(member.source, part) for member, part in zip(source.members, parts, strict=True)
+    ]
+    joined, names = source.join(databases)
+    selections = {}
+    for member, part in zip(source.members, parts, strict=True):
+        for (alias, own), name in names.items():
+            if alias == member.alias:
+                selections[name] = selection_of(part, own)
+    return joined, selections
 
 
 def select_tables(source: SnapshotSource, part: SourceConnection) -> Database:
@@ -281,11 +302,11 @@ def _plan_table(
     target: Target,
     config: StreamConfig,
     table: TargetTable,
-    full: Table,
+    mapping: _Mapped,
     state: TableState | None,
     workers: int,
 ) -> tuple[TablePlan, list[Note]]:
-    read, read_notes = _read(source, target, config, table, full)
+    read, read_notes = _read(source, target, config, table, mapping)
     notes = [*read_notes]
     chunks: tuple[Chunk, ...]
     if state is not None:
@@ -317,7 +338,7 @@ def _plan_table(
 
 
 def _read(
-    source: SnapshotSource, target: Target, config: StreamConfig, table: TargetTable, full: Table
+    source: SnapshotSource, target: Target, config: StreamConfig, table: TargetTable, mapping: _Mapped
 ) -> tuple[TableRead, tuple[Note, ...]]:
     plain = frozenset(
         column.name
@@ -325,9 +346,10 @@ def _read(
         if column.generated is not None
         and any(mapped.loaded for mapped in table.columns if mapped.source == column.name)
     )
-    selection = selection_of(config.source.connections[0], full.name)
+    name = table.source.name
+    selection = mapping.selections[name]
     return source.plan_read(
-        full,
+        mapping.sources[name],
         target.spec.policies,
         plain_generated=plain,
         max_rows=config.source.options.data_bundle_size,
