@@ -63,10 +63,7 @@ def test_tables_of_two_databases(
                 "database": west,
                 "tables": [
                     {"name": "customer"},
-                    {
-                        "name": "orders",
-                        "selection": {"filters": [{"column": "id", "operator": "<", "value": "1050"}]},
-                    },
+                    {"name": "orders", "selection": {"filters": [few]}},
                     {"name": "only_west"},
                 ],
                 "queries": [{"name": "busy", "query": "SELECT customer, COUNT(*) n FROM orders GROUP BY 1"}],
