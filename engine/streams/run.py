@@ -40,8 +40,6 @@ from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
 from engine.streams.snapshot import DataPhase, Task, Totals
-from engine.streams.verify import verify_tables
-from engine.streams.verify_read import verify_by_reading
 
 ATTEMPTS = 6  # at a stream whose connections are lost
 
@@ -98,6 +96,10 @@ def _time_limit(seconds: int, control: Control) -> Iterator[None]:
 
 def verify_stream(job: StreamJob, control: Control, report: Report) -> dict[str, Any]:
     """Compare both sides of a stream: `{equal, tables: [TableVerdict.as_dict()], seconds}`."""
+    # What only a comparison needs is not loaded by every stream that starts.
+    from engine.streams.verify import verify_tables
+    from engine.streams.verify_read import verify_by_reading
+
     began = time.monotonic()
     with explained(), closing(open_source(job)) as source, closing(open_target(job)) as target:
         pairs = make_pairs(source, target, job.config)
