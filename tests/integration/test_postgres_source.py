@@ -1,13 +1,14 @@
-"""Reading a PostgreSQL source: one snapshot, chunks that are the whole table, queries, selections, failures."""
+"""A PostgreSQL source: one snapshot, chunks that are the whole table, queries, selections, failures."""
 
 from __future__ import annotations
 
 import threading
-import time
+from collections import deque
 from contextlib import closing
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 
 from benchmarks.endpoints import PostgresEndpoint
@@ -30,7 +31,8 @@ def test_readers_see_one_snapshot_while_rows_are_written(
 ) -> None:
     """pg-one-snapshot"""
     postgres.execute(
-        "CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 500) i",
+        "CREATE TABLE t (id int PRIMARY KEY, v int);"
+        " INSERT INTO t SELECT i, 0 FROM generate_series(1, 500) i",
         database=postgres_database,
     )
     stop = threading.Event()
@@ -154,16 +156,21 @@ def test_chunks_are_the_whole_table_once(
         assert (len(chunks) == 1) == (name in ONE), chunks
         counts = [_count(opened, read, chunk, raw) for chunk in chunks]
         if not raw:
-            whole = rows_of(opened, read)
-            parts = [rows_of(opened, read, chunk.bounds) for chunk in chunks]
-            assert sorted(map(str, (r for p in parts for r in p.to_pylist()))) == sorted(
-                map(str, whole.to_pylist())
-            )
+            whole = _lines(rows_of(opened, read))
+            parts = [line for chunk in chunks for line in _lines(rows_of(opened, read, chunk.bounds))]
+            assert sorted(parts) == sorted(whole)
             if read.key:  # in the server's own order
-                assert [row for part in parts for row in part.to_pylist()] == whole.to_pylist()
+                assert parts == whole
     assert sum(counts) == int(postgres.scalar("SELECT count(*) FROM t", database=postgres_database))
     if len(chunks) > 1:
         assert max(counts) <= 4 * sum(counts) / len(chunks), counts
+
+
+def _lines(table: pa.Table) -> list[str]:
+    columns = [
+        column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column for column in table.columns
+    ]
+    return [str(row) for row in pa.table(columns, table.schema.names).to_pylist()]
 
 
 def _count(opened: PostgresSource, read: TableRead, chunk: Chunk, raw: bool) -> int:
@@ -248,7 +255,8 @@ def test_selections(
         found = [row["id"] for row in rows_of(opened, read).to_pylist()]
         if "selectedColumns" in selection:
             assert [column.name for column in read.columns] == selection["selectedColumns"]
-        assert len(opened.chunks(read, 1, 4)) == 1
+        if read.selection.sorts or read.selection.limit is not None:
+            assert len(opened.chunks(read, 1, 4)) == 1
     assert found == expected
 
 
@@ -283,9 +291,9 @@ def test_a_query_is_a_table(postgres: PostgresEndpoint, postgres_database: str) 
         " INSERT INTO shop.t VALUES (1, 1.50, 'ok', '101')",
         database=postgres_database,
     )
-    query = 'SELECT t.*, n * 2 AS "double %", ARRAY[id, NULL] AS a FROM t; -- all;\n'
+    query = 'SELECT t.*, n * 2 AS "double %", ARRAY[id, NULL] AS a FROM t -- all;\n;'
     with source(postgres, postgres_database, "shop") as opened:
-        table = opened.query_table("q", query.replace(";", "", 1))
+        table = opened.query_table("q", query)
         assert [column.native_type for column in table.columns][:3] == ["integer", "numeric(6,2)", "mood"]
         read, notes = opened.plan_read(table, Policies())
         assert notes == ()
@@ -344,10 +352,8 @@ def test_a_running_read_is_ended_from_another_thread(
                     target=postgres.execute, args=(f"SELECT pg_terminate_backend({pid})",)
                 )
             ending.start()
-            began = time.monotonic()
             with pytest.raises(EngineError) as failure:
-                for _ in batches:
-                    assert time.monotonic() - began < 60
+                deque(batches, maxlen=0)
             ending.join()
             wanted = Code.QUERY_FAILED if end == "cancel" else Code.CONNECTION_LOST
             assert failure.value.code is wanted

@@ -22,17 +22,18 @@ _TEXTS = frozenset({Kind.TEXT, Kind.CHAR, Kind.VARCHAR})
 def select(read: TableRead, bounds: KeyRange | None, *, raw: bool = False) -> str:
     """The SELECT of a table, a range or a query, in key order or that of the selection's sorts.
 
-    raw: the columns as they are, in whatever order the rows come."""
+    raw: the columns as they are, in whatever order the rows come. Order is by `t`'s columns: a bare name
+    would mean the expression that is read, an enum's text for instance, which has another order."""
     table, selection = read.table, read.selection
     columns = ", ".join(quote(column.name) if raw else column.expression for column in read.columns)
     conditions = [condition(bounds), *(_filter(table, item) for item in selection.filters)]
     where = " AND ".join(text for text in conditions if text)
     if selection.sorts:
-        order = ", ".join(f"{quote(sort.column)} {sort.direction}" for sort in selection.sorts)
+        order = ", ".join(f"t.{quote(sort.column)} {sort.direction}" for sort in selection.sorts)
     elif raw and selection.limit is None:
         order = ""
     else:
-        order = ", ".join(quote(name) for name in read.key)
+        order = ", ".join(f"t.{quote(name)}" for name in read.key)
     return (
         f"SELECT {columns} FROM {relation(table)}"
         + (f" WHERE {where}" if where else "")

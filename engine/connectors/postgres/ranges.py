@@ -60,12 +60,13 @@ def _can_range(table: Table, part: IndexPart, *, primary: bool) -> bool:
 
 
 def relation(table: Table) -> str:
-    """What stands behind FROM: the rows of the table itself, those of its partitions with it, or a query."""
+    """What stands behind FROM, named t: the rows of the table itself, those of its partitions with it, or a
+    query."""
     if table.query:
         # The line break ends a comment the query may end with.
-        return f"({table.query}\n) AS {quote(table.name)}"
+        return f"({table.query}\n) AS t"
     only = "" if table.engine == PARTITIONED else "ONLY "
-    return f"{only}{quote(table.schema)}.{quote(table.name)}"
+    return f"{only}{quote(table.schema)}.{quote(table.name)} AS t"
 
 
 def key_expression(column: Column) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 
 from engine.connectors.base import KeyRange, RawRows, TableRead
 from engine.connectors.postgres.identifiers import quote
@@ -125,7 +125,7 @@ class PostgresReader:
     def _start(self, statement: str) -> None:
         result = self._session.pgconn.exec_(statement.encode())
         if result.status != ExecStatus.COPY_OUT:
-            raise psycopg.errors.error_from_result(result)
+            raise self._error(result)
 
     def _end_of_copy(self, rows: CopyDecoder | CopyRows) -> None:
         """The server's last word: its error, if it stopped early."""
@@ -133,9 +133,14 @@ class PostgresReader:
         while (following := self._session.pgconn.get_result()) is not None:
             result = following
         if result is None or result.status != ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result) if result else ConnectionCut("no end of the COPY")
+            raise self._error(result)
         if not rows.finished:
             raise CopyError("the rows ended without a trailer")
+
+    def _error(self, result: Any) -> Exception:
+        if result is None or self._session.pgconn.status != ConnStatus.OK:
+            return ConnectionCut(self._session.pgconn.get_error_message().strip())
+        return psycopg.errors.error_from_result(result)
 
     def _give_up(self) -> None:
         """Stop the statement and pass over what is under way, so that the session can be used again."""
