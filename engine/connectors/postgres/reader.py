@@ -33,7 +33,7 @@ class PostgresReader:
         self._session = session
         self._schema = schema
         self._begin = begin
-        self._cancelled = False
+        self._shown = "pg_catalog"  # search_path, as every session of ours begins
         self._ensure_begun()
 
     @property
@@ -65,7 +65,6 @@ class PostgresReader:
 
     def cancel(self) -> None:
         """From another thread: stop the running statement on the server."""
-        self._cancelled = True
         with contextlib.suppress(psycopg.Error):
             self._session.cancel_safe(timeout=5)
 
@@ -79,12 +78,10 @@ class PostgresReader:
         """A COPY under way; whatever is left of it is got rid of at the end."""
         table = read.table
         what = f"reading {table.schema}.{table.name} failed"
-        self._cancelled = False
         copying = False
         try:
             self._ensure_begun()
-            if table.query:
-                self._show_schema()
+            self._search_path(table.query != "")
             self._start(f"COPY ({statement}) TO STDOUT (FORMAT binary)")
             copying = True
             yield
@@ -110,6 +107,7 @@ class PostgresReader:
                 session.execute("ROLLBACK")
             for statement in self._begin:
                 session.execute(statement)
+            self._shown = "pg_catalog"
         except psycopg.Error as error:
             if error.sqlstate in ("22023", "55000", "42704"):  # the snapshot is gone with its holder
                 session.close()
@@ -118,9 +116,13 @@ class PostgresReader:
                 ) from None
             raise explain_source(error, "opening the snapshot failed") from None
 
-    def _show_schema(self) -> None:
-        """A user's query finds its tables by name, as it would in a session of the user's."""
-        self._session.execute(f"SET LOCAL search_path = {quote(self._schema)}, public")
+    def _search_path(self, query: bool) -> None:
+        """A user's query finds its tables by name, as it would in a session of the user's; statements of ours
+        see nothing that somebody else could have put in their way."""
+        path = f"{quote(self._schema)}, public" if query else "pg_catalog"
+        if self._shown != path:
+            self._session.execute(f"SET LOCAL search_path = {path}")
+            self._shown = path
 
     def _start(self, statement: str) -> None:
         result = self._session.pgconn.exec_(statement.encode())

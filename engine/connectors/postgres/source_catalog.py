@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from collections.abc import Sequence as Row
 from typing import Any
 
 from engine.connectors.base import ServerInfo
@@ -20,14 +21,14 @@ from engine.connectors.postgres.source_catalog_objects import (
     read_triggers,
 )
 from engine.connectors.postgres.source_types import SourceType
-from engine.schema import Column, Database, Default, Generated, Partition, Table, TableKind, View
+from engine.schema import Column, Database, Default, Generated, Partition, Sequence, Table, TableKind, View
 
 _STRATEGIES = {"r": "RANGE", "l": "LIST", "h": "HASH"}
 _PAGE = 8192
 
 
 def read_database(
-    session: PgConnection, info: ServerInfo, schema_name: str, only: Sequence[str] | None = None
+    session: PgConnection, info: ServerInfo, schema_name: str, only: Row[str] | None = None
 ) -> Database:
     """Tables, views and the inventory of a schema; `only` those tables and views, where given. Raises what
     psycopg raises."""
@@ -37,7 +38,7 @@ def read_database(
 class _Relation:
     """A row of sql.RELATIONS."""
 
-    def __init__(self, row: Sequence[Any]) -> None:
+    def __init__(self, row: Row[Any]) -> None:
         (
             self.oid,
             self.name,
@@ -60,13 +61,14 @@ class _Relation:
 
 class _Catalog:
     def __init__(
-        self, session: PgConnection, info: ServerInfo, schema_name: str, only: Sequence[str] | None
+        self, session: PgConnection, info: ServerInfo, schema_name: str, only: Row[str] | None
     ) -> None:
         self._session = session
         self._info = info
         self._schema = schema_name
         self._only = list(only) if only is not None else None
         self._notes: list[str] = []
+        self._others: list[Sequence] = []  # of columns, but not what their table counts by
 
     def database(self) -> Database:
         found = [_Relation(row) for row in self._rows(sql.RELATIONS, schema=self._schema, only=self._only)]
@@ -97,7 +99,7 @@ class _Catalog:
             views=tuple(self._view(relation, columns[relation.oid]) for relation in views),
             routines=read_routines(self._session, self._schema) if self._only is None else (),
             triggers=read_triggers(self._session, self._schema, oids),
-            sequences=sequences if self._only is None else (),
+            sequences=_distinct(sequences, self._others) if self._only is None else (),
             notes=tuple(self._notes),
         )
 
@@ -134,13 +136,13 @@ class _Catalog:
 
     # ------------------------------------------------------------ columns
 
-    def _columns(self, oids: list[int]) -> dict[int, list[tuple[Sequence[Any], SourceType]]]:
-        columns: dict[int, list[tuple[Sequence[Any], SourceType]]] = defaultdict(list)
+    def _columns(self, oids: list[int]) -> dict[int, list[tuple[Row[Any], SourceType]]]:
+        columns: dict[int, list[tuple[Row[Any], SourceType]]] = defaultdict(list)
         for row in self._rows(sql.COLUMNS, oids):
             columns[row[0]].append((row, source_type(row[10:])))
         return columns
 
-    def _column(self, row: Sequence[Any], kind: SourceType, owned: list[OwnedSequence]) -> Column:
+    def _column(self, row: Row[Any], kind: SourceType, owned: list[OwnedSequence]) -> Column:
         _, number, name, not_null, identity, generated, expression, collation, comment, default_oid = row[:10]
         counter = next((item for item in owned if item.column == number), None)
         counts = counter is not None and (bool(identity) or default_oid in counter.callers)
@@ -159,9 +161,7 @@ class _Catalog:
             comment=comment,
         )
 
-    def _domains(
-        self, tables: Sequence[Table], columns: dict[int, list[tuple[Sequence[Any], SourceType]]]
-    ) -> None:
+    def _domains(self, tables: Row[Table], columns: dict[int, list[tuple[Row[Any], SourceType]]]) -> None:
         used = sorted({kind.domain for rows in columns.values() for _, kind in rows if kind.domain})
         if not used:
             return
@@ -180,13 +180,14 @@ class _Catalog:
     def _table(
         self,
         relation: _Relation,
-        rows: list[tuple[Sequence[Any], SourceType]],
+        rows: list[tuple[Row[Any], SourceType]],
         keys: Keys,
         partitions: list[Partition],
-        leaves: Sequence[Any] | None,
+        leaves: Row[Any] | None,
         owned: list[OwnedSequence],
     ) -> Table:
         counter = _first_counter(rows, owned, self._notes, relation.name)
+        self._others += [item.sequence for item in owned if item is not counter]
         columns = tuple(self._column(row, kind, [counter] if counter else []) for row, kind in rows)
         count, pages, main_bytes, total = leaves or (
             relation.rows,
@@ -212,12 +213,12 @@ class _Catalog:
             comment=relation.comment,
             kind=TableKind.TABLE,
             engine=PARTITIONED if relation.kind == "p" else relation.method or "heap",
-            auto_increment=counter.next_value if counter else None,
+            auto_increment=counter.sequence.next_value if counter else None,
             estimated_rows=_estimated_rows(count, pages, int(main_bytes), len(columns)),
             estimated_bytes=int(total),
         )
 
-    def _view(self, relation: _Relation, rows: list[tuple[Sequence[Any], SourceType]]) -> View:
+    def _view(self, relation: _Relation, rows: list[tuple[Row[Any], SourceType]]) -> View:
         return View(
             self._schema,
             relation.name,
@@ -235,15 +236,23 @@ class _Catalog:
         return partitions
 
 
+def _distinct(*groups: Iterable[Sequence]) -> tuple[Sequence, ...]:
+    return tuple(sorted({item.name: item for group in groups for item in group}.values(), key=_name))
+
+
+def _name(sequence: Sequence) -> str:
+    return sequence.name
+
+
 def _first_counter(
-    rows: list[tuple[Sequence[Any], SourceType]], owned: list[OwnedSequence], notes: list[str], table: str
+    rows: list[tuple[Row[Any], SourceType]], owned: list[OwnedSequence], notes: list[str], table: str
 ) -> OwnedSequence | None:
     """The one sequence a table counts by: an identity before a serial; others keep their default."""
     defaults = {row[1]: row[9] for row, _ in rows}
     counting = [item for item in owned if item.identity or defaults.get(item.column) in item.callers]
     counting.sort(key=lambda item: (not item.identity, item.column))
     notes += [
-        f"table {table} counts by more than one sequence: {item.name} stays a default"
+        f"table {table} counts by more than one sequence: {item.sequence.name} stays a default"
         for item in counting[1:]
     ]
     return counting[0] if counting else None

@@ -21,11 +21,10 @@ _EVENTS = ((4, "INSERT"), (8, "DELETE"), (16, "UPDATE"), (32, "TRUNCATE"))
 class OwnedSequence:
     """A sequence that belongs to a column. callers: the defaults (pg_attrdef) that ask it."""
 
-    name: str
+    sequence: Sequence
     column: int
     identity: bool
     callers: frozenset[int]
-    next_value: int | None
 
 
 def read_sequences(
@@ -40,11 +39,12 @@ def read_sequences(
         value = _next(states.get(oid), increment, low, high, cycle)
         if value is None:
             notes.append(f"sequence {name}: this login may not read where it stands")
+        sequence = Sequence(schema, name, start, increment, low, high, cycle, value)
         if table is not None and (how == "i" or callers):
-            owned[table].append(OwnedSequence(name, column, how == "i", frozenset(callers), value))
+            owned[table].append(OwnedSequence(sequence, column, how == "i", frozenset(callers)))
             if len(callers) <= 1:  # a table that inherits the default counts by it too
                 continue
-        free.append(Sequence(schema, name, start, increment, low, high, cycle, value))
+        free.append(sequence)
     return tuple(free), owned
 
 

@@ -91,7 +91,7 @@ SELECT i.indrelid, ic.relname::text, i.indisunique, i.indisprimary, am.amname::t
        ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY AS k(number, place)
              LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
              WHERE k.place <= i.indnkeyatts ORDER BY k.place),
-       ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, true) FROM generate_series(1, i.indnkeyatts) n),
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) n),
        ARRAY(SELECT o::int FROM unnest(i.indoption) o),
        coalesce(obj_description(i.indexrelid, 'pg_class'), ''),
        EXISTS (SELECT FROM unnest(i.indclass) o JOIN pg_opclass oc ON oc.oid = o WHERE NOT oc.opcdefault),
