@@ -10,6 +10,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from engine import copying, ids, secrets
+from engine.abandoned import Abandoned
 from engine.connections import Connections
 from engine.copying import CopyResult
 from engine.errors import Code, EngineError
@@ -74,7 +75,10 @@ class Engine:
                 self._supervisor = Supervisor(
                     self._rows, self.connections, self.keys, self._feed, restarts=worker_restarts
                 )
-            self.configs = StreamConfigs(self._store, self._rows, self.connections, self._supervisor)
+            self._abandoned = Abandoned(self._store, self.connections, self._side_jobs, self._feed)
+            self.configs = StreamConfigs(
+                self._store, self._rows, self.connections, self._supervisor, self._abandoned
+            )
             self.streams = Streams(
                 self._rows, self.connections, self.keys, self._feed, self._supervisor, self._side_jobs
             )
@@ -83,6 +87,7 @@ class Engine:
             if self._supervisor is not None:
                 self.resumed = self._supervisor.adopt()
                 self._side_jobs.cleanup_left_over()
+                self._abandoned.drop_left_over()
         except BaseException:
             supervisor: Supervisor | None = getattr(self, "_supervisor", None)
             if supervisor is not None:
@@ -103,6 +108,7 @@ class Engine:
         self._closed = True
         self.connections.close()
         self._side_jobs.close()
+        self._abandoned.close()
         if self._supervisor is not None:
             self._supervisor.close()
         try:

@@ -83,16 +83,21 @@ class SideJobs:
         """Drop the stream's checkpoints on the target, and wait until that is done. Errors of the target."""
         with self._lock:
             job = self._spawn("cleanup", stream_id)
-        job.done.wait()
-        result = job.result
-        if result is None or result["status"] != Status.FINISHED:
-            if result is not None and result.get("error"):
-                raise EngineError.from_dict(result["error"])
-            raise EngineError(
-                Code.WORKER_DIED, "the worker dropping the checkpoints died", streamId=stream_id
-            )
+        _await_cleanup(job)
         self._rows.update(stream_id, cleaned=True)
         self._feed.log(stream_id, "info", "the checkpoints on the target were dropped")
+
+    def drop_checkpoints(self, of: StreamJob) -> None:
+        """As `cleanup`, of a stream that is gone from the store. A comparison that still runs is ended."""
+        with self._lock:
+            running = self._jobs.get(of.stream_id)
+        if running is not None:
+            if running.worker is not None:
+                running.worker.kill()
+            running.done.wait()
+        with self._lock:
+            job = self._launch("cleanup", of)
+        _await_cleanup(job)
 
     def cleanup_left_over(self) -> None:
         """In the background: streams that ended lately, but whose server died before their checkpoints."""
@@ -169,8 +174,6 @@ class SideJobs:
             job.done.set()
 
     def _spawn(self, task: Task, stream_id: str) -> _Job:
-        if self._closing:
-            raise EngineError(Code.NOT_READY, "the engine is closing")
         row = self._rows.get(stream_id)
         if Status(row.status).has_worker:
             raise EngineError(
@@ -179,19 +182,23 @@ class SideJobs:
                 state=row.status,
                 streamId=stream_id,
             )
-        self.refuse_busy(stream_id)
         models = {id_: self._connections.model(id_) for id_ in connections_of(row.config)}
-        config = StreamConfig.parse(row.config)
-        source = models[config.source.connections[0].connection_id].type.value
-        progress = Progress(source, models[config.target.id].type.value)
-        job = _Job(ids.new(ids.JOB), task, stream_id, clock.now(), progress)
-        self._jobs[stream_id] = job
+        return self._launch(task, StreamJob(stream_id, StreamConfig.parse(row.config), models, True))
+
+    def _launch(self, task: Task, of: StreamJob) -> _Job:
+        """The job under way; the lock is held."""
+        if self._closing:
+            raise EngineError(Code.NOT_READY, "the engine is closing")
+        self.refuse_busy(of.stream_id)
+        ends = (of.config.source.connections[0].connection_id, of.config.target.id)
+        source, target = (of.connections[id_].type.value if id_ in of.connections else "" for id_ in ends)
+        progress = Progress(source, target)
+        job = _Job(ids.new(ids.JOB), task, of.stream_id, clock.now(), progress)
+        self._jobs[of.stream_id] = job
         try:
-            job.worker = dispatch.start(
-                task, StreamJob(stream_id, config, models, True), self, sqlCapture=self._feed.sql_capture
-            )
+            job.worker = dispatch.start(task, of, self, sqlCapture=self._feed.sql_capture)
         except EngineError:
-            del self._jobs[stream_id]
+            del self._jobs[of.stream_id]
             raise
         progress.begin()
         return job
@@ -212,3 +219,14 @@ class SideJobs:
             "result": result.get("value"),
             "error": result.get("error"),
         }
+
+
+def _await_cleanup(job: _Job) -> None:
+    job.done.wait()
+    result = job.result
+    if result is None or result["status"] != Status.FINISHED:
+        if result is not None and result.get("error"):
+            raise EngineError.from_dict(result["error"])
+        raise EngineError(
+            Code.WORKER_DIED, "the worker dropping the checkpoints died", streamId=job.stream_id
+        )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from engine import clock, ids
+from engine.abandoned import Abandoned
 from engine.config import Connection, Mode, StreamConfig
 from engine.connections import ALIVE, Connections, connections_of, copy_name
 from engine.connectors import inspection, registry
@@ -27,12 +28,18 @@ _OURS = ("id", "created", "modified")  # answered by us; ignored when a client s
 
 class StreamConfigs:
     def __init__(
-        self, store: Store, rows: StreamRows, connections: Connections, supervisor: Supervisor | None
+        self,
+        store: Store,
+        rows: StreamRows,
+        connections: Connections,
+        supervisor: Supervisor | None,
+        abandoned: Abandoned,
     ) -> None:
         self._store = store
         self._rows = rows
         self._connections = connections
         self._supervisor = supervisor
+        self._abandoned = abandoned
 
     def list(self, search: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """`{items, total, filtered, limit, offset}`, by name; `search` looks into names and descriptions."""
@@ -84,18 +91,24 @@ class StreamConfigs:
         return self.get(config_id)
 
     def delete(self, config_id: str) -> None:
-        """With its history. STREAM_ALREADY_RUNNING while a stream of it is not over."""
+        """With its history; checkpoints its streams left on their targets are dropped in the background.
+        STREAM_ALREADY_RUNNING while a stream of it is not over."""
         with self._store.write() as connection:
             _refuse_alive(connection, streams.c.config_id == config_id)
+            left = self._abandoned.note(connection, streams.c.config_id == config_id)
             deleted = connection.execute(sa.delete(stream_configs).where(stream_configs.c.id == config_id))
             if not deleted.rowcount:
                 raise _not_found(config_id)
+        self._drop(left)
 
     def delete_all(self) -> int:
-        """How many there were; none is deleted while any stream is not over."""
+        """As `delete`; how many there were. None is deleted while any stream is not over."""
         with self._store.write() as connection:
             _refuse_alive(connection, sa.true())
-            return int(connection.execute(sa.delete(stream_configs)).rowcount)
+            left = self._abandoned.note(connection, sa.true())
+            deleted = int(connection.execute(sa.delete(stream_configs)).rowcount)
+        self._drop(left)
+        return deleted
 
     def clone(self, config_id: str) -> dict[str, Any]:
         config = StreamConfig.parse(self._row(config_id).body)
@@ -163,7 +176,8 @@ class StreamConfigs:
         return {"items": [run_json(row) for row in rows], "total": self._rows.count(config_id)}
 
     def delete_run(self, config_id: str, run_id: str) -> None:
-        """With the stream's logs and statistics. RUN_NOT_FOUND; INVALID_STREAM_STATE while it is not over."""
+        """With the stream's logs and statistics; checkpoints it left on its target are dropped in the
+        background. RUN_NOT_FOUND; INVALID_STREAM_STATE while it is not over."""
         self._row(config_id)
         row = next((row for row in self._rows.of(config_id=config_id) if row.run_id == run_id), None)
         if row is None:
@@ -173,22 +187,32 @@ class StreamConfigs:
                 configId=config_id,
                 runId=run_id,
             )
-        if row.status in ALIVE:
+        if not self._delete_over(streams.c.id == row.id):
+            status = self._rows.status(row.id)
             raise EngineError(
                 Code.INVALID_STREAM_STATE,
-                f"stream {row.id} is {row.status}; stop it before its run is deleted",
+                f"stream {row.id} is {status.value}; stop it before its run is deleted",
                 streamId=row.id,
-                state=row.status,
+                state=status.value,
             )
-        self._rows.delete(row.id)
 
     def delete_runs(self, config_id: str) -> int:
-        """All runs that are over; how many."""
+        """As `delete_run`, all runs that are over; how many."""
         self._row(config_id)
-        over = [row for row in self._rows.of(config_id=config_id) if row.status not in ALIVE]
-        for row in over:
-            self._rows.delete(row.id)
-        return len(over)
+        return self._delete_over(streams.c.config_id == config_id)
+
+    def _delete_over(self, which: sa.ColumnElement[bool]) -> int:
+        over = sa.and_(which, streams.c.status.not_in(ALIVE))
+        with self._store.write() as connection:
+            left = self._abandoned.note(connection, over)
+            deleted = int(connection.execute(sa.delete(streams).where(over)).rowcount)
+        self._drop(left)
+        return deleted
+
+    def _drop(self, left: Sequence[str]) -> None:
+        """Where nothing runs it stays noted, for the process that owns the directory to find at its start."""
+        if self._supervisor is not None:
+            self._abandoned.drop(left)
 
     # ------------------------------------------------------------ inside
 

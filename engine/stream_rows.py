@@ -112,10 +112,6 @@ class StreamRows:
         with self._store.read() as connection:
             return list(connection.execute(query).all())
 
-    def delete(self, stream_id: str) -> None:
-        with self._store.write() as connection:
-            connection.execute(sa.delete(streams).where(streams.c.id == stream_id))
-
     def _clash(self, config_id: str) -> EngineError:
         alive = [
             row

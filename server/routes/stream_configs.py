@@ -111,6 +111,7 @@ async def create_config(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_configs(call: Call) -> Any:
+    """As deleteStreamConfig, each of them."""
     return {"deleted": await call.run(call.engine.configs.delete_all)}
 
 
@@ -152,6 +153,8 @@ async def update_config(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_config(call: Call) -> Any:
+    """Checkpoints that its streams left on their targets are dropped in the background: the answer does not
+    wait for a target."""
     await call.run(call.engine.configs.delete, call.path["id"])
     return {"deleted": 1}
 
@@ -272,6 +275,7 @@ async def history(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_runs(call: Call) -> Any:
+    """As deleteRun, each of them."""
     return {"deleted": await call.run(call.engine.configs.delete_runs, call.path["id"])}
 
 
@@ -286,5 +290,6 @@ async def delete_runs(call: Call) -> Any:
     idempotent=True,
 )
 async def delete_run(call: Call) -> Any:
+    """Checkpoints that its stream left on the target are dropped in the background; it cannot be resumed."""
     await call.run(call.engine.configs.delete_run, call.path["id"], call.path["runId"])
     return {"deleted": 1}
