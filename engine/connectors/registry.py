@@ -30,6 +30,7 @@ SOURCES = {
     ConnectionType.MARIADB: "engine.connectors.mysql.source:open_source",
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.source:open_source",
     ConnectionType.FILES: "engine.connectors.files.source:open_source",
+    ConnectionType.S3: "engine.connectors.s3.source:open_source",
 }
 TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",
@@ -170,6 +171,28 @@ def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> Tar
     """Open a target; nothing is changed on it yet. Raises as `open_source`."""
     opener = _end(TARGETS, connection.type, "target")
     return cast(Target, opener(connection, spec, stream_id))
+
+
+_NAMES = {
+    ConnectionType.MYSQL: "MySQL",
+    ConnectionType.MARIADB: "MariaDB",
+    ConnectionType.POSTGRESQL: "PostgreSQL",
+    ConnectionType.FILES: "files",
+    ConnectionType.S3: "S3",
+    ConnectionType.DUCKDB: "DuckDB",
+}
+
+
+def route_table() -> str:
+    """The pairs a bounded stream can join, as a Markdown table: sources down, targets across."""
+    lines = [
+        "| from \\ to | " + " | ".join(_NAMES.values()) + " |",
+        "| --- |" + " --- |" * len(_NAMES),
+    ]
+    for source, name in _NAMES.items():
+        cells = ["yes" if (source, target, Mode.CONVERT) in ROUTES else "no" for target in _NAMES]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _end(ends: dict[ConnectionType, str], kind: ConnectionType, side: str) -> Any:

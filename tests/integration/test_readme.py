@@ -100,8 +100,19 @@ def test_python(example: Example) -> None:
 
 
 def test_command_line(example: Example) -> None:
-    example.run(["bash", "-euc", example.filled_in(block_with("sh", "dbstreams copy"))])
+    example.run(["bash", "-euc", example.filled_in(block_with("sh", "/warehouse --verify"))])
     example.check()
+
+
+def test_files_from_the_command_line(example: Example) -> None:
+    script = example.filled_in(block_with("sh", "./export"))
+    example.run(["bash", "-euc", script])
+    assert len((example.folder / "best.csv").read_text().splitlines()) == 11
+    counted = sum(
+        example.target.scalar(f"SELECT count(*) FROM again.{table}", database=example.warehouse)
+        for table in TABLES
+    )
+    assert counted == example.rows
 
 
 def test_rest(example: Example) -> None:

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from engine.config import Policies
+from engine.connectors.registry import route_table
 from server.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,3 +76,8 @@ def test_every_policy_is_listed_with_its_values_default_first(name: str) -> None
     listed = re.findall(r"`([^`]+)`", row[1])
     assert listed[0] == field.default
     assert sorted(listed) == sorted(get_args(field.annotation))
+
+
+def test_the_table_of_routes_is_that_of_the_code() -> None:
+    """Print it anew: python -c "from engine.connectors.registry import route_table; print(route_table())"."""
+    assert route_table() in README
