@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from engine.config import FileReading
 from engine.connectors.base import Note, Severity
 from engine.errors import Code, EngineError
-from engine.formats import read_arrow
+from engine.formats import read_arrow, read_manifest
 from engine.formats.read_arrow import Carried
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
-from engine.formats.read_text import renamed_notes
+from engine.formats.read_text import decoded, renamed_notes
 from engine.formats.storage import Storage, StoredFile
 from engine.formats.tables import FileTable
 from engine.schema import Column, Table, TableKind
@@ -71,6 +71,10 @@ class ParquetTables:
                     group = opened.metadata.row_group(number)
                     size = max(1, group.total_byte_size)
                     units.append(Unit(file, number, number + 1, group.num_rows, size))
+        if table.manifest is not None:
+            names = first.names if first is not None else []
+            state = ParquetState(first or pa.schema([]), _is_simple(names))
+            return _numbered(read_manifest.layout_of(table, self._schema, units, state), names)
         assert first is not None
         return self._layout(table, first, plain, rows, units)
 
@@ -110,8 +114,8 @@ class ParquetTables:
             estimated_rows=sum(rows.values()),
             estimated_bytes=sum(unit.bytes for unit in units),
         )
-        simple = len(set(schema.names)) == len(schema.names) and not any("." in n for n in schema.names)
-        return Layout(table, tuple(columns), rows, units, structure, notes, {}, ParquetState(schema, simple))
+        state = ParquetState(schema, _is_simple(schema.names))
+        return Layout(table, tuple(columns), rows, units, structure, notes, {}, state)
 
     def batches(
         self, layout: Layout, columns: Sequence[FileColumn], unit: Unit, rows: int
@@ -130,12 +134,28 @@ class ParquetTables:
                     if names is not None
                     else [batch.column(number) for number in numbers]
                 )
+                if layout.table.manifest is not None:
+                    yield decoded(columns, found)
+                    continue
                 arrays = [
                     _converted(layout, column, array, unit, at)
                     for column, array in zip(columns, found, strict=True)
                 ]
                 at += batch.num_rows
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _is_simple(names: Sequence[str]) -> bool:
+    return len(set(names)) == len(names) and not any("." in name for name in names)
+
+
+def _numbered(layout: Layout, names: Sequence[str]) -> Layout:
+    """With the places of the columns in the files, where there are any."""
+    if names:
+        layout.columns = tuple(
+            replace(column, stored=str(names.index(column.stored))) for column in layout.columns
+        )
+    return layout
 
 
 _REMARKS = {

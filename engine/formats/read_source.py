@@ -265,8 +265,10 @@ class FilesReader:
             average = max(1, unit.bytes // max(unit.rows, 1))
             fitting = max(64, min(batch_rows, (8 << 20) // average))
             batches = form.batches(layout, columns, unit, fitting)
+            count = 0
             try:
                 for batch in batches:
+                    count += batch.num_rows
                     if self._stop.is_set():
                         raise EngineError(Code.QUERY_FAILED, f"reading {unit.file.path} was cancelled")
                     yield batch
@@ -274,6 +276,13 @@ class FilesReader:
                 close = getattr(batches, "close", None)
                 if close is not None:
                     close()
+            if count != unit.rows:
+                raise EngineError(
+                    Code.FILE_CHANGED,
+                    f"{unit.file.path} gave {count} rows where there should be {unit.rows}",
+                    table=layout.table.name,
+                    file=unit.file.path,
+                )
 
     def cancel(self) -> None:
         self._stop.set()

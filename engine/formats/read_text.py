@@ -13,8 +13,9 @@ import pyarrow as pa
 from engine.config import FileReading
 from engine.connectors.base import Note, Severity
 from engine.errors import Code, EngineError
-from engine.formats import read_types
+from engine.formats import read_manifest, read_types
 from engine.formats.infer import TextColumn, TextFile, infer
+from engine.formats.manifest import ManifestTable
 from engine.formats.read_csv import CsvFile, Dialect, with_longer_lines
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
 from engine.formats.read_types import FileType
@@ -38,6 +39,8 @@ class CsvTables:
         self._schema = schema
 
     def look(self, table: FileTable) -> Layout:
+        if table.manifest is not None:
+            return self._known(table, table.manifest)
         files = [self._file(table, file) for file in table.files]
         dialect = files[0].sniff(self._reading.csv)
         try:
@@ -53,6 +56,13 @@ class CsvTables:
                 return self._inferred(table, files, whole)
             except EngineError:
                 raise error from None
+
+    def _known(self, table: FileTable, known: ManifestTable) -> Layout:
+        assert known.csv is not None
+        listed = read_manifest.rows_of(table, known)
+        units = [Unit(file, rows=listed[file.path], bytes=file.size) for file in table.files]
+        state = CsvState(Dialect.of_manifest(known.csv), len(known.columns))
+        return read_manifest.layout_of(table, self._schema, units, state)
 
     def _file(self, table: FileTable, file: StoredFile) -> CsvFile:
         return CsvFile(self._storage, file, table.compression(file))
@@ -98,11 +108,32 @@ class CsvTables:
         state: CsvState = layout.state
         file = self._file(layout.table, unit.file)
         names = [f"c{number}" for number in range(state.fields)]
+        if layout.table.manifest is not None:
+            yield from self._decoded(layout, columns, file, names, rows)
+            return
         kinds = {column.stored: _native(column.how) for column in layout.columns}
         types = [kinds.get(name) or "VARCHAR" for name in names]
         with file.open(state.dialect, names, types) as (connection, relation):
             expressions = [sent(column, kinds[column.stored] is not None) for column in columns]
             yield from stream(connection, f"SELECT {', '.join(expressions)} FROM {relation}", columns, rows)
+
+    def _decoded(
+        self, layout: Layout, columns: Sequence[FileColumn], file: CsvFile, names: Sequence[str], rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        state: CsvState = layout.state
+        places = {column.name: number for number, column in enumerate(layout.columns)}
+        texts = [names[places[column.name]] for column in columns]
+        schema = pa.schema([pa.field(name, pa.string()) for name in texts])
+        with file.open(state.dialect, names) as (connection, relation):
+            for batch in batches_of(connection, f"SELECT {', '.join(texts)} FROM {relation}", schema, rows):
+                yield decoded(columns, batch.columns)
+
+
+def decoded(columns: Sequence[FileColumn], arrays: Sequence[pa.Array]) -> pa.RecordBatch:
+    """What stands in a file of ours as images."""
+    schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+    made = [read_manifest.decode(column.how, array) for column, array in zip(columns, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(made, schema=schema)
 
 
 _NATIVE = frozenset(
@@ -211,6 +242,13 @@ def stream(
 ) -> Generator[pa.RecordBatch, None, None]:
     """The result of a SELECT as batches of images."""
     schema = pa.schema([pa.field(column.name, column.arrow) for column in columns])
+    yield from batches_of(connection, statement, schema, rows)
+
+
+def batches_of(
+    connection: duckdb.DuckDBPyConnection, statement: str, schema: pa.Schema, rows: int
+) -> Generator[pa.RecordBatch, None, None]:
+    """The result of a SELECT, cast to a schema whose names need not be its own."""
     reader = connection.execute(statement).to_arrow_reader(rows)
     with contextlib.closing(reader):
         while True:

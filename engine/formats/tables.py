@@ -10,6 +10,7 @@ from typing import Literal
 from engine.config import FileFormat, FileReading
 from engine.errors import Code, EngineError
 from engine.formats import manifest
+from engine.formats.layout import CHECKPOINTS
 from engine.formats.manifest import Manifest, ManifestFile, ManifestTable
 from engine.formats.storage import Storage, StoredFile, changed, join, not_allowed, parts_of
 
@@ -80,6 +81,7 @@ class Chosen:
         self.manifests: dict[str, Manifest] = {}  # folder → its manifest
         self.named: set[str] = set()  # chosen by their own names, not found in a folder
         self.notes: list[str] = []
+        self._without: set[str] = set()  # folders known to have no manifest
 
     def add_path(self, path: str) -> None:
         """A file, a glob or a folder. PATH_NOT_ALLOWED for one that leads out, or is neither file nor folder;
@@ -94,8 +96,12 @@ class Chosen:
             self._add_folder(join(*parts))
 
     def add_file(self, file: StoredFile) -> None:
+        """A file chosen by name. A manifest in its folder, or in the one above, says what it is."""
         self.files[file.path] = file
         self.named.add(file.path)
+        folder = file.path.rpartition("/")[0]
+        for place in (folder, folder.rpartition("/")[0]):
+            self.add_manifest(place)
 
     def _is_file(self, path: str) -> bool:
         return self._storage.stat(path) is not None
@@ -124,13 +130,29 @@ class Chosen:
 
     def add_manifest(self, folder: str) -> Manifest | None:
         """Read the manifest of a folder, if there is one."""
-        if folder not in self.manifests:
+        if folder not in self.manifests and folder not in self._without:
             path = join(folder, manifest.NAME)
             content = self._storage.get(path)
             if content is None:
-                return None
-            self.manifests[folder] = Manifest.from_bytes(content[0], path)
-        return self.manifests[folder]
+                self._without.add(folder)
+            else:
+                self.manifests[folder] = Manifest.from_bytes(content[0], path)
+        return self.manifests.get(folder)
+
+    def add_manifest_at(self, path: str) -> None:
+        """The manifest of that path, whatever its name. VALIDATION_FAILED when there is none."""
+        content = self._storage.get(path)
+        if content is None:
+            raise nothing_there(path)
+        self.manifests[path.rpartition("/")[0]] = Manifest.from_bytes(content[0], path)
+
+    def add_prefix(self, prefix: str) -> None:
+        """Every file whose path begins so."""
+        under = prefix.rpartition("/")[0]
+        found = [file for file in self._storage.list(under) if file.path.startswith(prefix)]
+        if not found:
+            raise nothing_there(f"{prefix}*")
+        self._add_all(found)
 
 
 def nothing_there(path: str) -> EngineError:
@@ -174,7 +196,7 @@ def tables_of(chosen: Chosen, storage: Storage, reading: FileReading) -> list[Fi
     """The tables of the chosen files, by name. VALIDATION_FAILED when two would have one name, when a file
     chosen by name is of no format we know, or when the format asked for is not the manifest's."""
     tables: list[FileTable] = []
-    left = {path: file for path, file in chosen.files.items() if path.rsplit("/", 1)[-1] != manifest.NAME}
+    left = {path: file for path, file in chosen.files.items() if not _is_ours(path)}
     for folder, content in sorted(chosen.manifests.items()):
         tables += _of_manifest(storage, folder, content, chosen, left)
     grouped: dict[str, list[StoredFile]] = {}
@@ -191,6 +213,12 @@ def tables_of(chosen: Chosen, storage: Storage, reading: FileReading) -> list[Fi
         tables.append(FileTable(_name_of(place, files, storage, reading), form, tuple(files)))
     _refuse_collisions(tables)
     return sorted(tables, key=lambda table: table.name)
+
+
+def _is_ours(path: str) -> bool:
+    """A manifest, or what a stream that has not ended keeps beside its files."""
+    *folders, name = path.split("/")
+    return name == manifest.NAME or CHECKPOINTS in folders
 
 
 def _format_of(file: StoredFile, reading: FileReading, named: bool) -> FileFormat | None:
