@@ -93,9 +93,12 @@ def test_without_a_subscription(api: Api, subscription: Any) -> None:
 
 
 def test_a_revoked_key_is_no_key(api: Api) -> None:
+    """slug: rest-keys-not-cached"""
     assert api.engine is not None
     made = api.engine.keys.create("short-lived")
     headers = {"X-API-Key": made["key"]}
+    api.get("/user", headers=headers)
+    assert api.expect(200, "POST", "/user/clear-key", headers=headers) == {"status": "ok"}
     api.get("/user", headers=headers)
     api.engine.keys.revoke(made["id"])
     api.refuses("AUTHENTICATION_FAILED", "GET", "/user", headers=headers)

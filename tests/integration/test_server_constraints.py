@@ -146,7 +146,7 @@ MYSQL = [
 
 @pytest.mark.parametrize("case", MYSQL, ids=lambda case: case.name)
 def test_mysql(source_server: MysqlEndpoint, source_database: str, case: Case) -> None:
-    """slug: constraints-orphans. The rows come in with the checks off."""
+    """slug: constraints-checked. The rows come in with the checks off."""
     source_server.execute(f"SET foreign_key_checks = 0; {case.tables}", database=source_database)
     answer = inspection.validate_foreign_keys(connection(source_server), source_database, None)
     assert (answer["engine"], answer["action"]) == (source_server.kind, "checked")
