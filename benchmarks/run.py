@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import CommandFailed, cpu_seconds
-from benchmarks.peers import PEERS, peers_of
+from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, PeerMissing
 from benchmarks.peers.ours import Ours
 from benchmarks.report import Result, Sample, as_json, markdown
@@ -27,23 +27,28 @@ from benchmarks.servers import ServerMissing
 SCENARIOS = sorted(path.stem for path in (Path(__file__).parent / "scenarios").glob("[a-z]*.py"))
 
 
+USUAL = ["ours", "duckdb", "pgloader", "sling", "pipe", "floor"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=1, help="rounds before those that count")
-    parser.add_argument("--peers", default="ours,duckdb,pgloader,sling,pipe,floor", help=", ".join(PEERS))
+    parser.add_argument("--peers", help=f"all of the scenario's; for mysql_to_postgres {', '.join(PEERS)}")
     parser.add_argument("--out", type=Path, help="folder for the report")
     options = parser.parse_args()
-    names = options.peers.split(",")
-    unknown = [name for name in names if name not in PEERS]
+    scenario = importlib.import_module(f"benchmarks.scenarios.{options.scenario}")
+    peers = getattr(scenario, "PEERS", PEERS)
+    usual = list(peers) if peers is not PEERS else USUAL
+    names = options.peers.split(",") if options.peers else usual
+    unknown = [name for name in names if name not in peers]
     if unknown or options.rows < 1 or options.repeat < 1:
         parser.error(f"unknown peers: {', '.join(unknown)}" if unknown else "rows and repeat are at least 1")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    scenario = importlib.import_module(f"benchmarks.scenarios.{options.scenario}")
     try:
-        report(scenario, options, peers_of(names))
+        report(scenario, options, [peer for name in names for peer in peers[name]])
     except (ServerMissing, CommandFailed, scenario.WrongRows) as error:
         sys.exit(f"benchmark: {error}")
     except KeyboardInterrupt:
@@ -98,15 +103,14 @@ def installed(peer: Peer) -> Result:
 def once(stage: Any, peer: Peer) -> Sample:
     """One run on an empty target, checked. Raises CommandFailed, and WrongRows of the scenario."""
     work = stage.fresh()
-    servers = (work.source.pid, work.target.pid)
-    before = [cpu_seconds(pid) for pid in servers]
+    before = [_cpu(pid) for pid in work.pids]
     run = peer.run(work)
     total = run.usage.seconds
     if peer.moves_rows and not run.keyed:
         began = time.monotonic()
         work.target.execute(work.add_key, database=work.target_database)
         total += time.monotonic() - began
-    source, target = (cpu_seconds(pid) - start for pid, start in zip(servers, before, strict=True))
+    source, target = (_cpu(pid) - start for pid, start in zip(work.pids, before, strict=True))
     if peer.moves_rows:
         stage.check(work)
     return Sample(
@@ -118,6 +122,11 @@ def once(stage: Any, peer: Peer) -> Sample:
         peak_rss_mb=run.usage.peak_rss_mb,
         notes=run.notes,
     )
+
+
+def _cpu(pid: int | None) -> float:
+    """Of a server, where the scenario has one there."""
+    return 0.0 if pid is None else cpu_seconds(pid)
 
 
 def say(text: str) -> None:

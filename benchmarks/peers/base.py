@@ -26,6 +26,11 @@ class Workload:
     rows: int
     scratch: Path
 
+    @property
+    def pids(self) -> tuple[int | None, int | None]:
+        """Of the two servers."""
+        return self.source.pid, self.target.pid
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -49,7 +49,7 @@ class Ours:
     def run(self, work: Workload) -> Run:
         with tempfile.TemporaryDirectory(dir=work.scratch) as data_dir:
             usage = measured(self.command(work, data_dir))
-        summary = _summary(usage.output)
+        summary = summary_of(usage.output)
         phases = summary["phases"]
         notes = ", ".join(f"{name} {seconds:.2f}" for name, seconds in phases.items())
         return Run(
@@ -65,10 +65,10 @@ class Ours:
             return None
         with tempfile.TemporaryDirectory(dir=work.scratch) as data_dir:
             held, output = gil.held_seconds(self.command(work, data_dir))
-        return held / float(_summary(output)["phases"]["data"])
+        return held / float(summary_of(output)["phases"]["data"])
 
 
-def _summary(output: str) -> dict[str, Any]:
+def summary_of(output: str) -> dict[str, Any]:
     """The last line of `copy --json`."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     summary: dict[str, Any] = json.loads(lines[-1])

@@ -16,7 +16,7 @@ DATABASE = "bench"
 TABLE = "products"
 COLUMNS = ("id", "name", "price", "weight", "updated")
 _BATCH = 1_000_000
-_SOURCE = """
+MYSQL_TABLE = """
 CREATE TABLE products (
   id bigint NOT NULL PRIMARY KEY, name varchar(255) NOT NULL, price decimal(10,2) NOT NULL,
   weight double NOT NULL, updated timestamp NOT NULL
@@ -87,9 +87,9 @@ def scenario(rows: int, scratch: Path) -> Iterator[Scenario]:
         Postgres({"shared_buffers": "1GB", "max_wal_size": "8GB"}, durable=True) as target,
     ):
         source.database(DATABASE)
-        source.execute(_SOURCE, database=DATABASE)
+        source.execute(MYSQL_TABLE, database=DATABASE)
         for start in range(1, rows + 1, _BATCH):
-            source.execute(_fill(start, min(start + _BATCH - 1, rows)), database=DATABASE)
+            source.execute(fill(start, min(start + _BATCH - 1, rows)), database=DATABASE)
         source.execute("ANALYZE TABLE products", database=DATABASE)
         yield Scenario(
             Workload(
@@ -107,7 +107,7 @@ def scenario(rows: int, scratch: Path) -> Iterator[Scenario]:
         )
 
 
-def _fill(first: int, last: int) -> str:
+def fill(first: int, last: int) -> str:
     return (
         "SET time_zone = '+00:00'; INSERT INTO products "
         "SELECT seq, CONCAT('Product ', seq, ' ', LEFT(SHA2(seq, 256), 10 + seq % 9)), "
