@@ -25,6 +25,7 @@ from engine.connectors.base import (
 )
 from engine.errors import Code, EngineError
 from engine.formats import select
+from engine.formats.read_json import JsonTables
 from engine.formats.read_layout import FileColumn, Format, Layout, Unit
 from engine.formats.read_parquet import ParquetTables
 from engine.formats.read_text import CsvTables
@@ -85,11 +86,7 @@ class FilesSnapshot:
             return ParquetTables(self.storage, self._reading, self.database)
         if table.format == "csv":
             return CsvTables(self.storage, self._reading, self.database)
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE,
-            f"{table.format} files are not available as a source yet",
-            table=table.name,
-        )
+        return JsonTables(self.storage, self._reading, self.database)
 
     def query_table(self, name: str, query: str) -> Table:
         raise EngineError(
