@@ -81,7 +81,7 @@ class Route:
 
     def environment(self) -> dict[str, str]:
         """Passwords for the shells of peers."""
-        found = {}
+        found: dict[str, str] = {}
         for end, server in self.servers.items():
             if end == "mariadb":
                 found.update(MYSQL_PWD=server.password)
