@@ -112,7 +112,7 @@ def noted(api: Api) -> list[str]:
 def test_an_unreachable_target_is_not_waited_for(
     data_dir: Path, ends: Ends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """slug: delete-cleanup. It is logged, and tried again when the owner starts next."""
+    """slug: delete-cleanup: it is logged, and tried again when the owner starts next."""
     monkeypatch.setattr(abandoned, "PAUSES", (0.01,))
     with running_api(data_dir) as api:
         config, stream, target = ends.fail(api)

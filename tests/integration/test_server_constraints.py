@@ -146,7 +146,7 @@ MYSQL = [
 
 @pytest.mark.parametrize("case", MYSQL, ids=lambda case: case.name)
 def test_mysql(source_server: MysqlEndpoint, source_database: str, case: Case) -> None:
-    """slug: constraints-checked. The rows come in with the checks off."""
+    """slug: constraints-checked: the rows come in with the checks off."""
     source_server.execute(f"SET foreign_key_checks = 0; {case.tables}", database=source_database)
     answer = inspection.validate_foreign_keys(connection(source_server), source_database, None)
     assert (answer["engine"], answer["action"]) == (source_server.kind, "checked")
@@ -235,7 +235,7 @@ def config_body(source: str, target: str, spec: dict[str, Any]) -> dict[str, Any
 def test_over_rest(
     api: Api, mariadb: MysqlEndpoint, postgres: PostgresEndpoint, postgres_database: str, path: str
 ) -> None:
-    """slug: constraints-validated. Only what is NOT VALID, and only of the config's schema."""
+    """slug: constraints-validated: only what is NOT VALID, and only of the config's schema."""
     postgres.execute(
         "CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a.p (id int PRIMARY KEY); INSERT INTO a.p VALUES (1);"
         "CREATE TABLE a.c1 (p int CONSTRAINT valid REFERENCES a.p); CREATE TABLE a.c2 (p int);"
@@ -328,7 +328,7 @@ def test_a_locked_table_is_not_waited_for_for_ever(
 
 
 def test_rows_hidden_by_a_policy_are_an_error(postgres: PostgresEndpoint, postgres_database: str) -> None:
-    """slug: constraints-orphans. A count without them would be wrong."""
+    """slug: constraints-orphans: a count without them would be wrong."""
     role = f"r_{postgres_database}"
     postgres.execute(
         f"CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT ALL ON SCHEMA public TO {role};"

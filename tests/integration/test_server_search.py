@@ -124,7 +124,7 @@ def test_names_on_mysql(
 def test_names_on_postgres(
     api: Api, postgres: PostgresEndpoint, in_postgres: str, word: str, text: str, found: list[str]
 ) -> None:
-    """slug: search-names. The connection names no database: every database of the server is searched."""
+    """slug: search-names: the connection names no database: every database of the server is searched."""
     save(api, postgres, "warehouse")
     place = f"warehouse/{in_postgres}/public/"
     wanted = [path.format(w=word).replace("#", place) for path in found]
@@ -227,7 +227,7 @@ def test_no_time_left_is_a_timeout(
 def test_silent_servers_hold_nobody_up(
     api: Api, postgres: PostgresEndpoint, in_postgres: str, word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """slug: search-bounded. More servers that take a connection and say nothing than are asked at a time."""
+    """slug: search-bounded: more servers that take a connection and say nothing than are asked at a time."""
     save(api, postgres, "good")
     wanted = paths(api, f"seen_{word}")  # kept from now on, however slow this machine is
     assert wanted == [f"good/{in_postgres}/public/seen_{word}"]
