@@ -17,6 +17,7 @@ from engine.connectors.base import Chunk, TableRead
 from engine.connectors.postgres.source import PostgresSource
 from engine.connectors.registry import open_source
 from engine.errors import Code, EngineError
+from ext import pgread
 from tests.integration.postgres_sources import planned, rows_of, source, table_of
 from tests.running import connection
 
@@ -207,6 +208,46 @@ def test_a_table_without_columns_has_rows(postgres: PostgresEndpoint, postgres_d
         read = planned(opened, "t")
         with opened.picture(1) as picture, closing(picture.reader("native")) as reader:
             assert [batch.num_rows for batch in reader.read(read, None)] == [1]
+
+
+def test_raw_rows_are_those_of_copy(postgres: PostgresEndpoint, postgres_database: str) -> None:
+    """pgread-raw"""
+    postgres.execute(
+        "CREATE TABLE t (id int, n numeric, a text[], r int4range, x text);"
+        " INSERT INTO t SELECT i, i / 3.0, ARRAY[i::text, NULL], int4range(0, i), repeat('x', 500)"
+        " FROM generate_series(1, 6000) i",
+        database=postgres_database,
+    )
+    with (
+        psycopg.connect(postgres.url(postgres_database)) as session,
+        session.cursor() as cursor,
+        cursor.copy("COPY t TO STDOUT (FORMAT binary)") as copy,
+    ):
+        expected = b"".join(bytes(part) for part in copy)
+    with source(postgres, postgres_database) as opened:
+        read = planned(opened, "t")
+        with opened.picture(1) as picture, closing(picture.reader("native")) as reader:
+            pieces = list(reader.read_raw(read, None))
+    assert len(pieces) > 1
+    assert sum(piece.rows for piece in pieces) == 6000
+    assert b"".join(bytes(piece.data) for piece in pieces) == expected[19:-2]
+
+
+def test_a_driver_with_a_libpq_of_its_own_is_read_through_it(
+    postgres: PostgresEndpoint, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pgread-other-libpq"""
+    postgres.execute(TABLES["composite"], database=postgres_database)
+    with source(postgres, postgres_database) as opened:
+        read, chunk = planned(opened, "t"), Chunk(0, None)
+        whole = rows_of(opened, read)
+        monkeypatch.setattr(pgread, "_shared_libpq", False)
+        assert rows_of(opened, read) == whole
+        assert _count(opened, read, chunk, raw=True) == whole.num_rows
+        query = opened.query_table("q", "SELECT 1 / (5 - i) AS a FROM generate_series(1, 9) i")
+        broken = opened.plan_read(query, Policies())[0]
+        with pytest.raises(EngineError, match="division by zero"):
+            rows_of(opened, broken)
 
 
 # ---------------------------------------------------------------- selections
