@@ -321,3 +321,28 @@ def test_moments_beyond_microseconds_are_refused_by_name(
     assert failure.value.details["column"] == "v"
     assert failure.value.details["key"] == {"k": "b"}
     assert failure.value.details["value"] == value.removesuffix("+00")
+
+
+def test_types_of_extensions(postgres: PostgresEndpoint, postgres_database: str) -> None:
+    """pg-extension-types"""
+    postgres.execute(
+        'CREATE SCHEMA "Ext"; CREATE EXTENSION citext SCHEMA "Ext"; CREATE EXTENSION hstore SCHEMA "Ext";'
+        ' CREATE EXTENSION ltree SCHEMA "Ext"; SET search_path = public, "Ext";'
+        " CREATE TABLE t (c citext PRIMARY KEY, h hstore, l ltree, a citext[]);"
+        " INSERT INTO t VALUES ('Ab', 'a=>1, b=>NULL', 'top.low', '{X,NULL}'), ('b', NULL, NULL, NULL)",
+        database=postgres_database,
+    )
+    with source(postgres, postgres_database) as opened:
+        read = planned(opened, "t", filters=[{"column": "c", "operator": "=", "value": "aB"}])
+        assert [column.source.native_type for column in read.columns] == [
+            '"Ext".citext',
+            '"Ext".hstore',
+            '"Ext".ltree',
+            '"Ext".citext[]',
+        ]
+        assert read.key == ()
+        assert rows_of(opened, read).to_pylist() == [
+            {"c": "Ab", "h": '"a"=>"1", "b"=>NULL', "l": "top.low", "a": '["X",null]'}
+        ]
+        like = planned(opened, "t", filters=[{"column": "c", "operator": "like", "value": "B%"}])
+        assert rows_of(opened, like).column("c").to_pylist() == ["b"]
