@@ -153,7 +153,6 @@ def test_configs_are_stored_as_sent_with_defaults(engine: Engine, tmp_path: Path
 @pytest.mark.parametrize(
     ("source", "target", "mode", "code"),
     [
-        ("postgresql", "postgresql", "convert", Code.UNSUPPORTED_ROUTE),
         ("postgresql", "mysql", "convert", Code.UNSUPPORTED_ROUTE),
         ("mysql", "postgresql", "cdc", Code.UNSUPPORTED_ROUTE),
         ("mysql", None, "convert", Code.CONNECTION_NOT_FOUND),
