@@ -80,7 +80,8 @@ def operation_of(method: str, path: str) -> dict[str, Any] | None:
 
 
 def check_against_document(method: str, path: str, response: httpx.Response, internal: bool = False) -> None:
-    """Status, content type, body and error code are documented; the headers of every answer are there.
+    """slug: openapi-answers. Status, content type, body and error code are documented; the headers of every
+    answer are there.
     INTERNAL_ERROR is a failure of ours unless `internal` expects it."""
     assert response.headers["x-request-id"]
     assert response.headers["x-content-type-options"] == "nosniff"

@@ -64,7 +64,7 @@ ODD_NAMES = [
 def test_odd_names_of_tables_columns_indexes_and_constraints(
     source_server: MysqlEndpoint, source_database: str, postgres: PostgresEndpoint, postgres_database: str
 ) -> None:
-    """slug: identifiers"""
+    """slugs: odd-names, mysql-odd-names"""
     for number, name in enumerate(ODD_NAMES):
         quoted = "`" + name.replace("`", "``") + "`"
         source_server.execute(

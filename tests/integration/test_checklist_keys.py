@@ -110,16 +110,6 @@ KEYS = [
         (("SELECT contype::text FROM pg_constraint WHERE conrelid = 'public.prefixed'::regclass", []),),
     ),
     Case(
-        "primary-key-skipped",
-        ("nokey",),
-        (
-            "CREATE TABLE nokey (v vector(2) NOT NULL, e enum('ab','c') NOT NULL, s set('a') NOT NULL,"
-            " id int, PRIMARY KEY (id))",
-        ),
-        (),
-        only="mysql",
-    ),
-    Case(
         "foreign-key-skipped",
         ("parent", "child"),
         (
@@ -326,7 +316,7 @@ def test_orphans_are_counted_with_one_of_them(whole: Ran) -> None:
 
 
 def test_reasons_of_skipped_foreign_keys(whole: Ran) -> None:
-    """foreign-key-skipped, mysql-foreign-key-missing"""
+    """foreign-keys, foreign-key-skipped, mysql-foreign-key-missing"""
     said = sorted(whole.said("foreign-key-skipped"))
     assert [message.split("'")[1] for message in said] == ["f_gone", "f_plain"]
     assert "nowhere" in said[0]

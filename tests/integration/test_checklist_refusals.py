@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
+from engine.connectors.base import Severity
+from engine.connectors.postgres.mapping import MapOptions, map_database
+from engine.schema import Database
 from tests import running
 from tests.integration.checklist import make
 
@@ -81,6 +84,13 @@ def test_refused_by_the_plan(
         "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_dbstreams_checkpoint'"
     )
     assert postgres.scalar(made, database=postgres_database) == 0
+
+
+def test_servers_too_old_are_refused() -> None:
+    """target-too-old: told by the version, since none as old is at hand."""
+    for version, slugs in ((130_015, ["target-too-old"]), (140_000, [])):
+        notes = map_database(Database("d"), MapOptions("s", server_version=version)).notes
+        assert [note.slug for note in notes if note.severity is Severity.REFUSED] == slugs
 
 
 # slug, column, value, policies, what the error says

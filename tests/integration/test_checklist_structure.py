@@ -102,6 +102,18 @@ COLUMNS = [
         ),
     ),
     Case(
+        "generated-remark",
+        ("dug",),
+        (
+            "CREATE TABLE dug (id int PRIMARY KEY, j json, g varchar(50) CHARACTER SET utf8mb4"
+            " COLLATE utf8mb4_bin AS (JSON_UNQUOTE(JSON_EXTRACT(j, '$.a'))) STORED)",
+            'INSERT INTO dug (id, j) VALUES (1, \'{"a": "x"}\'), (2, \'{"a": 5}\'), (3, NULL)',
+        ),
+        (("info", "generated-remark", "g", None),),
+        (("SELECT g FROM public.dug ORDER BY id", [("x",), ("5",), (None,)]),),
+        only="mysql",
+    ),
+    Case(
         "on-update-dropped",
         ("lonely",),
         (

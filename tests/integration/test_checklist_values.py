@@ -105,6 +105,15 @@ GROUPS: dict[str, tuple[dict[str, str], list[Case]]] = {
                  ("NULL", None), notes=note("warning", "text-as-bytea")),
             kept("mysql-nul-bytes", "wide", "varchar(9) CHARACTER SET utf16", ("'ab'", "ab")),
             Case(
+                "primary-key-skipped",
+                ("nulkey",),
+                (
+                    "CREATE TABLE nulkey (c varchar(9), PRIMARY KEY (c(3))) DEFAULT CHARSET utf8mb4",
+                    "INSERT INTO nulkey VALUES (CONCAT('x', CHAR(0)))",
+                ),
+                (("warning", "primary-key-skipped", None, None), ("warning", "text-as-bytea", "c", None)),
+            ),
+            Case(
                 "text-as-bytea",
                 ("nulparent", "nulchild"),
                 (
@@ -158,3 +167,24 @@ def test_values_arrive(whole: dict[str, Ran], group: str, case: Case) -> None:
         pytest.skip(f"{case.only} alone has it")
     for what, have, want in whole[group].compared(case):
         assert have == want, what
+
+
+# group, policy, table, values changed
+CONVERTED = [
+    ("boolean", "zeroDate", "dates", 5),
+    ("sentinel", "zeroDate", "dates", 2),
+    ("sentinel", "nulByte", "nuls", 1),
+]
+
+
+@pytest.mark.parametrize(("group", "policy", "table", "count"), CONVERTED)
+def test_changed_values_are_counted(
+    whole: dict[str, Ran], group: str, policy: str, table: str, count: int
+) -> None:
+    """slug: values-converted"""
+    (found,) = [
+        note
+        for note in whole[group].end
+        if (note["slug"], note["policy"], note["table"]) == ("values-converted", policy, table)
+    ]
+    assert (found["severity"], found["column"], found["count"]) == ("warning", "c", count)

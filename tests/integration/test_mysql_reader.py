@@ -387,7 +387,7 @@ def test_a_refused_statement(source_server: MysqlEndpoint, source_database: str,
 
 
 def test_a_value_of_another_type_than_planned(source_server: MysqlEndpoint, source_database: str) -> None:
-    """The server's own description of the result is checked, not trusted."""
+    """slug: reader-planned-type. The server's own description of the result is checked, not trusted."""
     filled(source_server, source_database, "v int", 3, "n")
     with opened(source_server, source_database) as source:
         read = planned(source)

@@ -1,7 +1,7 @@
 """Rows of MySQL's binary protocol: the C decoder against its plain twin, and both against written-out cases.
 
-slugs: rows-exact, rows-cut-anywhere, rows-garbage, rows-long-packets, zero-date, zero-date-null,
-zero-date-sentinel, year-zero, result-error, batch-bounds
+slugs: rows-exact, rows-cut-anywhere, rows-garbage, rows-long-packets, reader-zero-date,
+result-error, batch-bounds
 """
 
 from __future__ import annotations
