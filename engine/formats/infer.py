@@ -54,7 +54,6 @@ class Inferred:
 
 _NUMBER = r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"
 _EXPONENT = r"-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+"
-_DIGITS = "length(replace(replace({c}, '-', ''), '.', ''))"
 _SLASHED = r"[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{4}"
 _AS_PRINTED = "TRY_CAST({c} AS DOUBLE) IS NOT NULL AND isfinite(TRY_CAST({c} AS DOUBLE))"
 _SHORTEST = (
@@ -79,8 +78,8 @@ _FLAGS: Mapping[str, str] = {
     "least_scale": f"coalesce(min(length(split_part({{c}}, '.', 2)))"
     f" FILTER (regexp_full_match({{c}}, '{_NUMBER}')), 0)",
     "shortest": f"count_if({_SHORTEST})",
-    "float": f"count_if({_AS_PRINTED} AND ({_SHORTEST} OR (regexp_full_match({{c}}, '{_NUMBER}|{_EXPONENT}')"
-    f" AND length(regexp_replace(split_part(lower({{c}}), 'e', 1), '[-.]', '', 'g')) <= 15)))",
+    "float": f"count_if({_AS_PRINTED} AND ({_SHORTEST} OR (regexp_full_match({{c}}, '{_EXPONENT}')"
+    " AND length(regexp_replace(split_part(lower({c}), 'e', 1), '[-.]', '', 'g')) <= 15)))",
     "zeros": "count_if(regexp_full_match({c}, '[+-]?0[0-9]+'))",
     "date": f"count_if({types.DATE.valid})",
     "timestamp": f"count_if({types.TIMESTAMP.valid})",
@@ -256,7 +255,7 @@ def _look(columns: Sequence[TextColumn], files: Sequence[TextFile], limit: int |
             assert row is not None
             for number, column in enumerate(some):
                 values = row[number * len(_FLAGS) : (number + 1) * len(_FLAGS)]
-                stats = {key: int(value) for key, value in zip(_FLAGS, values, strict=True)}
+                stats = {key: int(value or 0) for key, value in zip(_FLAGS, values, strict=True)}
                 merged[column.name] = _merged(merged.get(column.name), stats)
     return merged
 
@@ -274,7 +273,9 @@ def _check(
             for column in some:
                 name = quote(column.sql)
                 valid = guesses[column.name].valid.replace("{c}", name)
-                aggregates.append(f"count({name}) - count_if({valid})" if valid != "true" else "0")
+                aggregates.append(
+                    f"count({name}) - coalesce(count_if({valid}), 0)" if valid != "true" else "0"
+                )
                 aggregates.append(f"coalesce(max(strlen({name})), 0)")
             with file.open() as (connection, relation):
                 row = connection.execute(f"SELECT {', '.join(aggregates)} FROM {relation}").fetchone()

@@ -68,6 +68,7 @@ class CsvFile:
         self.compression = compression
         self._local: str | None = None
         self._asked = False
+        self._skippable = 0
 
     def local(self, encoding: str | None) -> str | None:
         """The path DuckDB can read by itself: of a plain UTF-8 file on this machine."""
@@ -140,12 +141,16 @@ class CsvFile:
         where = f"{self.file.path}, line {line}" if line else self.file.path
         return EngineError(
             Code.ROW_REJECTED,
-            f"{where}: {why}" + (f": {what[:200]!r}" if what else ""),
+            f"{where}: {why}" + (f": {what[:200]!r}" if what else "") + self._advice(),
             file=self.file.path,
             line=line,
             text=what[:1000] or None,
             reason=why,
         )
+
+    def _advice(self) -> str:
+        skip = self._skippable
+        return f"; set csv.skip to {skip} if the first {skip} lines are no data" if skip else ""
 
     def line_of(self, dialect: Dialect, row: int) -> int | None:
         """The physical line where a data row (from 1) begins."""
@@ -165,7 +170,9 @@ class CsvFile:
             return self._sniffed(os.fspath(head), given, sample)
 
     def _sniffed(self, path: str, given: CsvDialect, sample: int) -> Dialect:
-        options = [f"sample_size = {sample}", f"skip = {given.skip}"]
+        options = [f"sample_size = {sample}"]
+        if given.skip:
+            options.append(f"skip = {given.skip}")
         options += [
             f"{name} = {literal(value)}"
             for name, value in (("delim", given.delimiter), ("quote", given.quote), ("escape", given.escape))
@@ -193,6 +200,9 @@ class CsvFile:
             )
         delimiter, quote, escape, skipped, header, count = row or (None, None, None, 0, True, 1)
         found = "" if delimiter in (None, "(empty)") else str(delimiter)
+        if isinstance(skipped, int) and skipped > given.skip:
+            # DuckDB would pass over lines that fit less well. They are rows, until somebody says otherwise.
+            self._skippable, header = skipped, True
         if given.delimiter is not None:
             found = given.delimiter
         elif count == 1:
@@ -201,15 +211,6 @@ class CsvFile:
             found = likely if first.count(likely) else ","
             if self.file.path.lower().rsplit(".", 1)[-1] == "tsv":
                 found = "\t"
-        elif isinstance(skipped, int) and skipped > given.skip:
-            raise EngineError(
-                Code.ROW_REJECTED,
-                f"{self.file.path}, line {given.skip + 1}: the lines before line {skipped + 1} have another"
-                f" shape: {first.strip()[:200]!r}; set csv.skip to {skipped} when they are no data",
-                file=self.file.path,
-                line=given.skip + 1,
-                text=first.strip()[:1000],
-            )
         marks = '"' if quote in (None, "(empty)") else str(quote)
         marks = given.quote if given.quote is not None else marks
         other = marks if escape in (None, "(empty)") else str(escape)

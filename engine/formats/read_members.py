@@ -186,10 +186,11 @@ class ObjectStream:
             try:
                 found, end = members(self._text, self._at, self._raw)
             except _Fault as fault:
+                within = fault.at - self._at
                 size = len(self._text) - self._at
                 if fault.unfinished and size < LONGEST and self._more():
                     continue
-                raise self._error(fault.at, fault.said) from None
+                raise self._error(self._at + within, fault.said) from None
             self._start, self._at = self._at, end
             return found
 

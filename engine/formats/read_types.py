@@ -7,7 +7,6 @@ The one table for inferred and overridden columns of text formats. Integers, dat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ class FileType:
 
     sql: the DuckDB type a text is cast to ('' is none: it stays text). valid: a condition on the text
     `{c}` that says it is exactly a value of the type, nothing rounded or cut. made: from the value `{v}` of
-    type `sql`, what travels in `arrow` (after `finish`).
+    type `sql`, what travels in `arrow`.
     """
 
     name: str  # as a person writes it, normalised
@@ -228,6 +227,3 @@ def formatted(name: str, pattern: str) -> FileType:
         parse=parsed,
         carrier=plain.carrier,
     )
-
-
-Finish = Callable[[pa.Array], pa.Array]
