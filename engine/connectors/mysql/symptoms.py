@@ -86,8 +86,8 @@ def _questions(column: Column) -> list[tuple[str, str]]:
 
 def _note(slug: str, table: Table, column: Column, count: int, rows: int) -> Note:
     text = {
-        "json-opaque": "Values hold opaque members (decimals, dates, bytes), which JSON text shows as strings"
-        " of base64; they arrive as these strings.",
+        "json-opaque": "Values hold members that are no JSON (bytes, bits), which the server prints as"
+        " strings of base64; they arrive as these strings.",
         "mojibake": f"Text stored as {column.charset} is valid UTF-8 byte by byte: it was probably written"
         " over a wrongly declared connection. It is carried as the source shows it; a query with"
         f" CONVERT(CAST({quote(column.name)} AS BINARY) USING utf8mb4) reads it as it was meant.",
