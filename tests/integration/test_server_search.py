@@ -20,7 +20,10 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def api(data_dir: Path) -> Iterator[Api]:
+def api(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """With time enough: the server may have many databases, and this machine little time for us."""
+    monkeypatch.setattr(name_search, "SERVER_SECONDS", 60.0)
+    monkeypatch.setattr(name_search, "WAIT_SECONDS", 60.0)
     with running_api(data_dir) as running:
         yield running
 

@@ -43,8 +43,7 @@ def find_names(connection: Connection, text: str, *, limit: int, seconds: float)
     until then holds. A database that cannot be searched is raised after the others were.
     """
     deadline = clock.monotonic() + seconds
-    with sessions.connect(connection) as session:
-        databases = [str(name) for (name,) in _fetch(session, _DATABASES, {}, deadline)]
+    databases = _databases(connection, deadline)
     yield from ((name,) for name in databases if text.lower() in name.lower())
     failed: EngineError | None = None
     for database in databases:
@@ -53,11 +52,17 @@ def find_names(connection: Connection, text: str, *, limit: int, seconds: float)
         except EngineError as error:
             if error.code is Code.QUERY_TIMEOUT:
                 raise
-            failed = failed or error
+            if database in _databases(connection, deadline):  # else it was dropped just now
+                failed = failed or error
             continue
         yield from ((database, *(part for part in row if part is not None)) for row in rows)
     if failed is not None:
         raise failed
+
+
+def _databases(connection: Connection, deadline: float) -> list[str]:
+    with sessions.connect(connection) as session:
+        return [str(name) for (name,) in _fetch(session, _DATABASES, {}, deadline)]
 
 
 def _names_in(
