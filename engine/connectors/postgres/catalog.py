@@ -33,7 +33,7 @@ class LiveColumn:
 class LiveTable:
     schema: str
     name: str
-    kind: str  # pg_class.relkind: r table, p partitioned, v view, f foreign …
+    kind: str  # pg_class.relkind: r table, p partitioned, v view, S sequence, i index …
     columns: tuple[LiveColumn, ...]
     primary_key: tuple[str, ...]
     triggers: tuple[str, ...]  # enabled user triggers
@@ -97,7 +97,7 @@ def live_table(session: PgConnection, schema: str, name: str) -> LiveTable | Non
     """The relation of that name, or None. Views and foreign tables are found too: `kind` tells."""
     row = session.execute(
         "SELECT c.oid, c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')",
+        " WHERE n.nspname = %s AND c.relname = %s",
         (schema, name),
     ).fetchone()
     if row is None:
