@@ -224,10 +224,15 @@ def _converted(layout: Layout, column: FileColumn, array: pa.Array, unit: Unit, 
                 raise EngineError(
                     Code.VALUE_NOT_REPRESENTABLE,
                     f"{layout.table.name}.{column.name} in {unit.file.path}, row {at + number + 1} of row"
-                    f" group {unit.start}: {array[number]} cannot be carried exactly ({error})",
+                    f" group {unit.start}: {_printed(array, number)} cannot be carried exactly ({error})",
                     table=layout.table.name,
                     column=column.name,
                     file=unit.file.path,
                 ) from error
         raise
     return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+
+
+def _printed(array: pa.Array, number: int) -> str:
+    """A value that Python's own types may be too narrow for."""
+    return str(array.slice(number, 1).cast(pa.string())[0].as_py())

@@ -23,7 +23,7 @@ def job(
     target: PostgresEndpoint,
     database: str,
     *,
-    tables: list[dict[str, Any]] | None = None,
+    tables_: list[dict[str, Any]] | None = None,
     queries: list[dict[str, str]] | None = None,
     options: Mapping[str, Any] | None = None,
     stream_id: str | None = None,
@@ -31,7 +31,7 @@ def job(
     db: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> StreamJob:
-    """A convert job; `reading` are fields of `source.connections.0.files` or `.s3` by their wire names."""
+    """A convert job of `tables_`, or of all; `reading` are fields of `source.connections.0.files` or `.s3` by their wire names."""
     config = StreamConfig.parse(
         {
             "name": "test",
@@ -40,7 +40,7 @@ def job(
                 "connections": [
                     {
                         "connectionId": "source",
-                        "tables": tables or [],
+                        "tables": tables_ or [],
                         "queries": queries or [],
                         source.type.value: reading,
                     }
