@@ -1,0 +1,230 @@
+# Part of mysqlload.pyx: the buffer that is written, and where the values of an Arrow array lie.
+
+cdef struct Out:
+    uint8_t *data
+    size_t used
+    size_t size
+
+
+cdef class Memory:
+    """Owns what was written: as long as a view of it lives, so do the bytes."""
+
+    cdef Out out
+    cdef Py_ssize_t views
+
+    def __dealloc__(self):
+        free(self.out.data)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        cdef char *data = <char *> self.out.data
+        if data == NULL:
+            data = <char *> b""
+        PyBuffer_FillInfo(view, self, data, <Py_ssize_t> self.out.used, 1, flags)
+        self.views += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.views -= 1
+
+
+cdef extern from "Python.h":
+    int PyBuffer_FillInfo(
+        Py_buffer *view, object exporter, void *data, Py_ssize_t length, int readonly, int flags
+    ) except -1
+
+
+cdef void _emptied(Out *out) noexcept nogil:
+    """Written anew; what a giant batch grew is given back as soon as the next one begins."""
+    if out.size > KEEP:
+        free(out.data)
+        out.data = NULL
+        out.size = 0
+    out.used = 0
+
+
+cdef inline int _room(Out *out, size_t more) noexcept nogil:
+    """Make room for `more` bytes; false without memory."""
+    if out.used + more <= out.size:
+        return 1
+    return _grow(out, more)
+
+
+cdef int _grow(Out *out, size_t more) noexcept nogil:
+    cdef size_t wanted = out.size if out.size else 1 << 20
+    cdef uint8_t *grown
+    while wanted < out.used + more and wanted < KEEP:
+        wanted *= 2
+    if wanted < out.used + more:
+        wanted = out.used + more + (out.used + more) // 8
+    grown = <uint8_t *> realloc(out.data, wanted)
+    if grown == NULL:
+        return 0
+    out.data = grown
+    out.size = wanted
+    return 1
+
+
+# ---------------------------------------------------------------- Arrow columnar format: physical layouts
+
+_INTEGER_FORMS = frozenset((I8, I16, I32, I64, U8, U16, U32, U64, BITMAP))
+_BYTES_FORMS = frozenset((NEAR, FAR, FIXED))
+_WHOLE = _INTEGER_FORMS | {DECIMAL_WORDS, NEAR, FAR}
+
+# encoder → the forms it reads
+_READS = {
+    **dict.fromkeys(("integer", "decimal", "text"), _WHOLE),
+    **dict.fromkeys(("year", "set_text"), _INTEGER_FORMS),
+    **dict.fromkeys(("float", "double"), _INTEGER_FORMS | {F32, F64}),
+    "date": frozenset((DAYS,)),
+    "datetime": frozenset((MICROS, DAYS)),
+    "time": frozenset((SPAN,)),
+    "interval": frozenset((PARTS,)),
+    "json": frozenset((NEAR, FAR)),
+    **dict.fromkeys(("bytes", "bits", "uuid_text", "inet_text"), _BYTES_FORMS),
+}
+
+_FORMS = {
+    pa.null(): NOTHING,
+    pa.int8(): I8,
+    pa.int16(): I16,
+    pa.int32(): I32,
+    pa.int64(): I64,
+    pa.uint8(): U8,
+    pa.uint16(): U16,
+    pa.uint32(): U32,
+    pa.uint64(): U64,
+    pa.bool_(): BITMAP,
+    pa.float32(): F32,
+    pa.float64(): F64,
+    pa.date32(): DAYS,
+    pa.duration("us"): SPAN,
+    pa.string(): NEAR,
+    pa.binary(): NEAR,
+    pa.large_string(): FAR,
+    pa.large_binary(): FAR,
+}
+
+_WIDTHS = {
+    **dict.fromkeys((I8, U8), 1),
+    **dict.fromkeys((I16, U16), 2),
+    **dict.fromkeys((I32, U32, F32, DAYS), 4),
+    **dict.fromkeys((I64, U64, F64, MICROS, SPAN), 8),
+}
+
+_PART_TYPES = (pa.int32(), pa.int32(), pa.int64())
+
+
+def _laid_out(array, spec):
+    """The array and its form; converted first where it is stored in another way than the images are."""
+    kind = array.type
+    form = _FORMS.get(kind)
+    if form is None:
+        if pa.types.is_timestamp(kind):
+            form = MICROS
+            array = array if kind.unit == "us" else array.cast(pa.timestamp("us", kind.tz))
+        elif pa.types.is_fixed_size_binary(kind):
+            form = FIXED
+        elif pa.types.is_decimal(kind):
+            form = DECIMAL_WORDS
+            array = array if kind.bit_width >= 128 else array.cast(pa.decimal128(38, kind.scale))
+            if abs(kind.scale) > 100:
+                raise ValueError(f"{spec.column}: a decimal of scale {kind.scale}")
+        elif pa.types.is_struct(kind):
+            form = PARTS if tuple(kind.field(n).type for n in range(kind.num_fields)) == _PART_TYPES else None
+        elif pa.types.is_dictionary(kind):
+            return _laid_out(array.dictionary_decode(), spec)
+        else:
+            for wanted, test in _CONVERTED:
+                if test(kind):
+                    return _laid_out(array.cast(wanted), spec)
+    if form is None or (form != NOTHING and form not in _READS[spec.encoder]):
+        raise ValueError(f"{spec.column}: the encoder {spec.encoder} does not read {kind}")
+    return array, form
+
+
+_CONVERTED = (
+    (pa.large_string(), lambda kind: kind == pa.string_view()),
+    (pa.large_binary(), lambda kind: kind == pa.binary_view()),
+    (pa.float32(), pa.types.is_float16),
+    (pa.date32(), pa.types.is_date64),
+    (pa.duration("us"), pa.types.is_duration),
+)
+
+
+cdef _point(Field *field, array, int form):
+    """Where the array's values are. Buffers too short for its length are a ValueError."""
+    cdef int64_t end = array.offset + len(array)
+    buffers = array.buffers()
+    field.form = form
+    field.first = array.offset
+    field.valid = field.values = NULL
+    field.near = NULL
+    field.far = NULL
+    field.values_size = 0
+    if form == NOTHING:
+        return
+    if array.null_count and buffers[0] is not None:
+        _holds(buffers[0], (end + 7) // 8)
+        field.valid = <const uint8_t *> <uintptr_t> buffers[0].address
+    if form == PARTS:
+        _point_parts(field, array)
+        return
+    data = buffers[len(buffers) - 1]
+    if data is not None:
+        field.values = <const uint8_t *> <uintptr_t> data.address
+        field.values_size = data.size
+    if not len(array):
+        return
+    if form == NEAR:
+        _holds(buffers[1], 4 * (end + 1))
+        field.near = <const int32_t *> <uintptr_t> buffers[1].address
+    elif form == FAR:
+        _holds(buffers[1], 8 * (end + 1))
+        field.far = <const int64_t *> <uintptr_t> buffers[1].address
+    elif form == BITMAP:
+        _holds(data, (end + 7) // 8)
+    else:
+        if form == FIXED or form == DECIMAL_WORDS:
+            field.width = array.type.byte_width
+            field.decimal_scale = array.type.scale if form == DECIMAL_WORDS else 0
+        else:
+            field.width = _WIDTHS[form]
+        if field.width:
+            _holds(data, end * field.width)
+
+
+cdef _point_parts(Field *field, array):
+    """The children of an interval, which share the memory of the batch."""
+    cdef uintptr_t begun[3]
+    for number, width in enumerate((4, 4, 8)):
+        child = array.field(number)
+        data = child.buffers()[1]
+        if len(array):
+            _holds(data, (child.offset + len(array)) * width)
+        begun[number] = (0 if data is None else data.address) + child.offset * width
+    field.months = <const int32_t *> begun[0]
+    field.days = <const int32_t *> begun[1]
+    field.micros = <const int64_t *> begun[2]
+
+
+def _holds(buffer, size):
+    if buffer is None or buffer.size < size:
+        raise ValueError("an Arrow buffer is shorter than its array")
+
+
+cdef inline int _value(const Field *field, int64_t at, const uint8_t **value, int64_t *length) noexcept nogil:
+    """The bytes of a variable- or fixed-width value."""
+    cdef int64_t start, size
+    if field.form == NEAR:
+        start = field.near[at]
+        size = field.near[at + 1] - start
+    elif field.form == FAR:
+        start = field.far[at]
+        size = field.far[at + 1] - start
+    else:
+        start = at * field.width
+        size = field.width
+    if start < 0 or size < 0 or start > field.values_size - size:
+        return BROKEN
+    value[0] = field.values + start
+    length[0] = size
+    return FINE
