@@ -9,9 +9,9 @@ One InnoDB table a database, one row a fact, written in the transaction it speak
 Every attempt raises the epoch. A commit locks the stream's row in share mode and compares; raising waits for
 commits under way. So a worker that should be dead committed before the new attempt looked, or never.
 
-DDL commits by itself here, so a statement of structure cannot be guarded in its own transaction: it runs under
-the stream's named lock, taken before the epoch is compared. An attempt that takes the stream over takes that
-lock too, so a straggler's DROP is over before the new attempt looks, or finds the epoch raised.
+DDL commits by itself here, so a statement of structure cannot be guarded in its own transaction: it runs
+under the stream's named lock, taken before the epoch is compared. An attempt that takes the stream over takes
+that lock too, so a straggler's DROP is over before the new attempt looks, or finds the epoch raised.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import pymysql
 from pymysql.connections import Connection as PyMySQLConnection
@@ -37,7 +37,7 @@ _WHOLE = -1
 _LOCK_SECONDS = 120
 _DUPLICATE = 1062
 
-Session = PyMySQLConnection[Any]
+Session: TypeAlias = "PyMySQLConnection[Any]"
 
 
 def rows_of(session: Session, sql: str, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -159,7 +159,7 @@ class Checkpoints:
                 " detail longtext, updated_at datetime(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),"
                 " PRIMARY KEY (stream_id, object, chunk))"
                 " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-                " COMMENT='dbstreams: which chunks of a running stream are durable. Emptied when streams finish.'",
+                " COMMENT='dbstreams: which chunks of a running stream are durable. Goes when they finish.'",
             )
 
     def _epoch_query(self) -> str:

@@ -1,11 +1,11 @@
 """LOAD DATA LOCAL INFILE answered from memory.
 
-The server answers the statement with a request for a file by name (0xFB and the name) and takes the packets that
-follow for its content, up to an empty one: MySQL Source Code Documentation, "LOCAL INFILE Request". PyMySQL
-would open the file; here nothing is ever opened, and a request nobody asked for is an error.
+The server answers the statement with a request for a file by name (0xFB and the name) and takes the packets
+that follow for its content, up to an empty one: MySQL Source Code Documentation, "LOCAL INFILE Request".
+PyMySQL would open the file; here nothing is ever opened, and a request nobody asked for is an error.
 
-A session that may be asked announces CLIENT_LOCAL_FILES when it connects; PyMySQL's own handling stays off, so
-that a server cannot ask for a file in answer to any other statement.
+A session that may be asked announces CLIENT_LOCAL_FILES when it connects; PyMySQL's own handling stays off,
+so that a server cannot ask for a file in answer to any other statement.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pymysql.protocol import OKPacketWrapper
 # LOCAL_FILES, and matched rows rather than changed ones as the count of an UPDATE.
 CLIENT_FLAGS = CLIENT.LOCAL_FILES | CLIENT.FOUND_ROWS
 
-# ER_NOT_ALLOWED_COMMAND, MySQL's ER_CLIENT_LOCAL_FILES_DISABLED, MariaDB's ER_LOAD_INFILE_CAPABILITY_DISABLED.
+# ER_NOT_ALLOWED_COMMAND, ER_CLIENT_LOCAL_FILES_DISABLED, MariaDB's ER_LOAD_INFILE_CAPABILITY_DISABLED.
 FORBIDDEN = frozenset({1148, 3948, 4166})
 
 _COM_QUERY = 3

@@ -88,14 +88,15 @@ def connect(
     *,
     read_timeout: float = READ_TIMEOUT,
     application: str = "dbstreams",
+    flags: int = 0,
 ) -> PyMySQLConnection[Any]:
     """Open a pinned session in autocommit: UTC, utf8mb4, sql_mode '', REPEATABLE READ, no statement timeout.
 
-    `database` None takes the connection's own, or none. Raises CONNECTION_FAILED with `details.reason`;
+    `database` None takes the connection's own, or none. `flags`: further capabilities to announce. Raises CONNECTION_FAILED with `details.reason`;
     never shows the password.
     """
     try:
-        session = _opened(connection, database, application)
+        session = _opened(connection, database, application, flags)
     except (pymysql.MySQLError, OSError, struct.error, LookupError, ValueError, RuntimeError) as error:
         raise explain_error(error, connection) from None
     try:
@@ -108,7 +109,9 @@ def connect(
     return session
 
 
-def _opened(connection: Connection, database: str | None, application: str) -> PyMySQLConnection[Any]:
+def _opened(
+    connection: Connection, database: str | None, application: str, flags: int
+) -> PyMySQLConnection[Any]:
     spec = connection.database
     context = tls.context(connection.ssl)
     session: PyMySQLConnection[Any] = pymysql.connect(
@@ -124,6 +127,7 @@ def _opened(connection: Connection, database: str | None, application: str) -> P
         read_timeout=CONNECT_TIMEOUT,
         write_timeout=CONNECT_TIMEOUT,
         program_name=application,
+        client_flag=flags,
         auth_plugin_map={"mysql_clear_password": _NoPlainPassword},
         ssl=context,
         # Without this PyMySQL goes over to TLS by itself wherever the server offers it.
