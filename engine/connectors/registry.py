@@ -20,6 +20,7 @@ _SESSIONS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.session",
     ConnectionType.FILES: "engine.connectors.files.session",
     ConnectionType.S3: "engine.connectors.s3.session",
+    ConnectionType.DUCKDB: "engine.connectors.duckdb.session",
 }
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
 
@@ -36,12 +37,14 @@ TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",
     ConnectionType.FILES: "engine.connectors.files.target:open_target",
     ConnectionType.S3: "engine.connectors.s3.target:open_target",
+    ConnectionType.DUCKDB: "engine.connectors.duckdb.target:open_target",
 }
 
 # What the drivers raise inside → EngineError: (module of the driver, its base class, what explains it).
 _FAILURES = (
     ("psycopg", "Error", "engine.connectors.postgres.loader:explain"),
     ("pymysql", "MySQLError", "engine.connectors.mysql.failures:explain"),
+    ("duckdb", "Error", "engine.connectors.duckdb.failures:explain"),
     ("botocore.exceptions", "BotoCoreError", "engine.connectors.s3.client:explain"),
     ("botocore.exceptions", "ClientError", "engine.connectors.s3.client:explain"),
 )

@@ -67,10 +67,9 @@ def test_a_clone_has_the_secret_and_a_free_name(engine: Engine) -> None:
     assert engine.connections.model(clone["id"]).database.password.get_secret_value() == PASSWORD
 
 
-@pytest.mark.parametrize("type_", ["duckdb", "snowflake"])
+@pytest.mark.parametrize("type_", ["snowflake"])
 def test_types_that_are_not_there_yet_are_refused_by_name(engine: Engine, type_: str) -> None:
     specs = {
-        "duckdb": {"duckdb": {"path": "/x.duckdb"}},
         "snowflake": {"snowflake": {}},
     }
     body = {"name": "a", "type": type_, "spec": specs[type_]}

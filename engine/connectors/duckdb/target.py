@@ -1,0 +1,288 @@
+"""A DuckDB file as the target of a bounded load: the one object `engine.streams` drives.
+
+The file is opened when the target is, if it is there, and made by `claim` if not. It stays open until
+`close`, so that for the length of a stream this process is its owner.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
+from engine.connectors.base import (
+    Facts,
+    LoadTable,
+    Note,
+    Phase,
+    ServerInfo,
+    SqlLog,
+    Statement,
+    TableRead,
+    TableState,
+    TargetDatabase,
+    TargetTable,
+)
+from engine.connectors.duckdb import catalog, fit, structure
+from engine.connectors.duckdb.catalog import LiveTable
+from engine.connectors.duckdb.checkpoint import TABLE as CHECKPOINT_TABLE
+from engine.connectors.duckdb.checkpoint import Checkpoints, transaction
+from engine.connectors.duckdb.database import Cursor, Database, database_name, open_database, path_of, version
+from engine.connectors.duckdb.encode import DuckdbEncoder
+from engine.connectors.duckdb.failures import explained
+from engine.connectors.duckdb.fit import refused
+from engine.connectors.duckdb.identifiers import quote
+from engine.connectors.duckdb.loader import DuckdbLoader
+from engine.connectors.duckdb.mapping import MapOptions, map_database
+from engine.errors import Code, EngineError
+from engine.schema import Database as SourceDatabase
+
+DEFAULT_SCHEMA = "main"
+_SYSTEM = ("information_schema", "pg_catalog")
+
+
+def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> DuckdbTarget:
+    """UNSUPPORTED_ROUTE when the spec is not one of a database; VALIDATION_FAILED for a database or schema
+    that cannot be. CONNECTION_BUSY while another process has the file."""
+    if spec.db is None:
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE, "a DuckDB connection needs target.spec.db", field="target.spec"
+        )
+    return DuckdbTarget(connection, spec.db, stream_id)
+
+
+class DuckdbTarget:
+    """A schema of a file that a stream loads into. Looking changes nothing until `claim`."""
+
+    def __init__(self, connection: Connection, spec: DbTarget, stream_id: str) -> None:
+        self.spec = spec
+        self.path = path_of(connection)
+        self.database = database_name(self.path)
+        self.schema = spec.schema_name or DEFAULT_SCHEMA
+        self._check_names()
+        self.checkpoints = Checkpoints(self.schema, stream_id)
+        self.info: ServerInfo = version(self.path)
+        self._file: Database | None = None
+        self._live: dict[str, LiveTable | None] = {}
+        if os.path.exists(self.path):
+            self._open()
+        elif not os.path.isdir(os.path.dirname(self.path)):
+            open_database(self.path, read_only=False)  # raises with the reason
+
+    def _check_names(self) -> None:
+        if self.spec.database not in (None, self.database):
+            problem, field = f"the database in {self.path} is called {self.database}", "database"
+        elif self.schema in _SYSTEM:
+            problem, field = "the schema belongs to DuckDB itself", "schema"
+        else:
+            return
+        field = f"target.spec.db.{field}"
+        raise EngineError(
+            Code.VALIDATION_FAILED, f"{field}: {problem}", fields=[{"field": field, "problem": problem}]
+        )
+
+    def _open(self) -> None:
+        self._file = open_database(self.path, read_only=False)
+        self._cursor = self._file.cursor()
+        self._watch = self._file.cursor()
+        self.database = self._file.catalog
+        self.checkpoints.bind(self._file)
+
+    @property
+    def _opened(self) -> tuple[Database, Cursor]:
+        if self._file is None:
+            raise EngineError(Code.CONNECTION_LOST, f"{self.path} is not open", path=self.path)
+        return self._file, self._cursor
+
+    # ------------------------------------------------------------ planning
+
+    def map(self, database: SourceDatabase, facts: Mapping[str, Facts]) -> TargetDatabase:
+        return map_database(database, MapOptions(self.database, self.schema, self.spec, facts))
+
+    def live(self, name: str) -> LiveTable | None:
+        """The table as it is in the file; None when it, or the file, is not there."""
+        if self._file is None:
+            return None
+        if name not in self._live:
+            with explained("reading the catalog failed", path=self.path):
+                self._live[name] = catalog.live_table(self._cursor, self.schema, name)
+        return self._live[name]
+
+    def exists(self, name: str) -> bool:
+        return self.live(name) is not None
+
+    def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
+        return False
+
+    def check(self, read: TableRead, table: TargetTable) -> list[Note]:
+        """What the schema policy and the write mode say of a table that is or is not there."""
+        live, name = self.live(table.name), table.name
+        policy, mode = self.spec.schema_policy, self.spec.write_mode
+        if name.casefold() == CHECKPOINT_TABLE:
+            return [refused("reserved-name", f"{name} is the name of our own table", name)]
+        if live is None:
+            return self._check_missing(table)
+        if policy is SchemaPolicy.FAIL_IF_EXISTS:
+            return [refused("table-exists", f"{name} exists on the target", name)]
+        if policy is SchemaPolicy.DROP_AND_RECREATE:
+            if not live.is_table:
+                return [refused("table-kind", f"{name} exists on the target and is not a table", name)]
+            return self._fits(read, table)
+        notes = fit.misfits(read, table, live, mode)
+        file, cursor = self._opened
+        if mode is not WriteMode.TRUNCATE_AND_LOAD:
+            notes += self._half_loaded(name)
+        if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(cursor, file.catalog, self.schema, name):
+            notes.append(refused("table-not-empty", f"{name} has rows on the target", name))
+        return notes
+
+    def _check_missing(self, table: TargetTable) -> list[Note]:
+        name = table.name
+        if self.spec.schema_policy is SchemaPolicy.VALIDATE_EXISTING:
+            return [refused("table-missing", f"{name} is not on the target", name)]
+        if not self.spec.structure_options.tables:
+            said = f"{name} is not on the target and structureOptions.tables is off"
+            return [refused("table-missing", said, name)]
+        if self.spec.write_mode is WriteMode.UPSERT and not table.source.key_columns:
+            return [refused("upsert-without-key", f"{name} has no primary key", name)]
+        return []
+
+    def _fits(self, read: TableRead, table: TargetTable) -> list[Note]:
+        if self.spec.write_mode is WriteMode.UPSERT and not table.source.key_columns:
+            return [refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
+        return []
+
+    def _half_loaded(self, name: str) -> list[Note]:
+        """Adding rows to what another stream left half-way would double those it has committed."""
+        cursor = self._journaled()
+        if cursor is None:
+            return []
+        return [
+            refused(
+                "half-loaded",
+                f"{name} holds rows of the unfinished stream {other}: resume that stream, drop its"
+                " checkpoints (stop with cleanup=true), or choose truncate_and_load or drop_and_recreate",
+                name,
+            )
+            for other in self.checkpoints.unfinished_others(cursor, name)
+        ]
+
+    def _journaled(self) -> Cursor | None:
+        """A cursor where the checkpoint table is; None where it is not."""
+        if self._file is None or not self.checkpoints.exists(self._cursor):
+            return None
+        return self._cursor
+
+    def as_found(self, table: TargetTable) -> TargetTable:
+        """The table with its live column types, where it is there and stays."""
+        live = self.live(table.name)
+        return fit.live_columns(table, live) if live is not None else table
+
+    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
+        """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
+        names = {table.name for table in tables}
+        needs: dict[str, set[str]] = {}
+        for name in names:
+            live = self.live(name)
+            needs[name] = (set(live.references) & names if live is not None else set()) - {name}
+        waves: list[list[str]] = []
+        placed: set[str] = set()
+        while len(placed) < len(names):
+            wave = sorted(name for name in names - placed if needs[name] <= placed)
+            if not wave:
+                circle = sorted(names - placed)
+                said = f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
+                return [*waves, circle], [refused("fk-cycle", said, circle[0])]
+            waves.append(wave)
+            placed.update(wave)
+        return waves, []
+
+    def references_itself(self, name: str) -> bool:
+        live = self.live(name)
+        return live is not None and name in live.references
+
+    def encoder(self, read: TableRead, table: TargetTable) -> DuckdbEncoder:
+        return DuckdbEncoder(read, table, self.spec.policies)
+
+    # ------------------------------------------------------------ running
+
+    def claim(self) -> bool:
+        """Own the stream: make file and schema when absent, raise the epoch. True when an earlier attempt
+        left something."""
+        if self._file is None:
+            self._open()
+        file, cursor = self._opened
+        with explained("taking over the stream failed", path=self.path):
+            with file.lock, transaction(cursor):
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(file.catalog)}.{quote(self.schema)}")
+            return self.checkpoints.claim(file, cursor)
+
+    def journal(self) -> dict[str, TableState]:
+        """What earlier attempts decided and committed; empty before the first `claim`."""
+        cursor = self._journaled()
+        return {} if cursor is None else self.checkpoints.tables(cursor)
+
+    def stream_detail(self) -> Mapping[str, Any]:
+        return self.checkpoints.stream_detail(self._opened[1])
+
+    def put_stream(self, state: Literal["running", "finished"], detail: Mapping[str, Any]) -> None:
+        file, cursor = self._opened
+        with file.lock, transaction(cursor):
+            self.checkpoints.put_stream(cursor, state, detail)
+            self.checkpoints.guard(self._watch)
+
+    def is_finished(self) -> bool:
+        return self.checkpoints.is_finished(self._opened[1])
+
+    def prepare(
+        self, database: TargetDatabase, details: Mapping[str, Mapping[str, Any]], log: SqlLog
+    ) -> dict[str, TableState]:
+        """Decide and create. The returned journal holds every table, READY."""
+        file, cursor = self._opened
+        made = structure.Structure(file, cursor, self._watch, self.checkpoints, log)
+        made.decide(database.tables, self.journal(), self.spec, details)
+        made.create(database, self.journal())
+        self._live.clear()
+        return self.journal()
+
+    def load_table(self, read: TableRead, table: TargetTable) -> LoadTable:
+        """Where the rows go, by what is in the file now. The key is the table's own, else the source's."""
+        live = self.live(table.name)
+        if live is None:
+            raise EngineError(
+                Code.STRUCTURE_MISMATCH, f"{table.name} vanished from the target", table=table.name
+            )
+        found = fit.live_columns(table, live)
+        names = {column.source: column.name for column in found.columns}
+        return LoadTable(
+            schema=self.schema,
+            name=table.name,
+            columns=tuple(names[column.name] for column in read.columns),
+            write_mode=self.spec.write_mode,
+            primary_key=live.primary_key
+            or tuple(names[name] for name in read.table.key_columns if name in names),
+        )
+
+    def loader(self) -> DuckdbLoader:
+        return DuckdbLoader(self._opened[0], self.checkpoints)
+
+    def finishing(
+        self, database: TargetDatabase, journal: Mapping[str, TableState]
+    ) -> dict[Phase, list[Statement]]:
+        return structure.finishing(database, journal)
+
+    def finisher(self) -> structure.Finisher:
+        return structure.Finisher(self._opened[0], self.checkpoints)
+
+    def forget(self) -> None:
+        """Remove this stream's checkpoint rows: after the store says FINISHED, or for cleanup."""
+        if self._file is not None:
+            with explained("removing the checkpoints failed", path=self.path):
+                self.checkpoints.forget(self._file, self._cursor)
+
+    def close(self) -> None:
+        """Let go of the file. Repeating is harmless."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

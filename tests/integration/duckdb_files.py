@@ -1,0 +1,82 @@
+"""Streams into and out of DuckDB files, and the files asked by DuckDB itself in a session of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
+from engine import ids
+from engine.config import Connection, StreamConfig
+from engine.streams.job import StreamJob
+from tests.running import connection
+
+Server = MysqlEndpoint | PostgresEndpoint
+
+
+def duckdb_connection(path: Path | str) -> Connection:
+    """The saved form of a connection to that file."""
+    return Connection.parse({"name": "file", "type": "duckdb", "spec": {"duckdb": {"path": str(path)}}})
+
+
+def ask(path: Path | str, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Rows of a query by DuckDB's own client, once nobody has the file open."""
+    with duckdb.connect(str(path), read_only=True) as session:
+        session.execute("SET TimeZone = 'UTC'")
+        return session.execute(query, list(values)).fetchall()
+
+
+def printed(path: Path | str, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query with every value as DuckDB prints it."""
+    return ask(path, f"SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ({query})")
+
+
+def build(path: Path | str, *statements: str) -> None:
+    """Run statements in a file, which is made when it is missing."""
+    with duckdb.connect(str(path)) as session:
+        for statement in statements:
+            session.execute(statement)
+
+
+def _end(end: Server | Path | Connection) -> Connection:
+    if isinstance(end, Connection):
+        return end
+    return duckdb_connection(end) if isinstance(end, Path) else connection(end)
+
+
+def job(
+    source: Server | Path | Connection,
+    target: Server | Path | Connection,
+    *,
+    database: str | None = None,
+    schema: str | None = None,
+    tables: list[str] | None = None,
+    queries: Mapping[str, str] | None = None,
+    selections: Mapping[str, Mapping[str, Any]] | None = None,
+    options: Mapping[str, Any] | None = None,
+    stream_id: str | None = None,
+    **db: Any,
+) -> StreamJob:
+    """A convert job between two ends, a path meaning a DuckDB file; `db` are fields of `target.spec.db` by
+    their wire names."""
+    part: dict[str, Any] = {"connectionId": "source"}
+    if database is not None:
+        part["database"] = database
+    if schema is not None:
+        part["schema"] = schema
+    names = tables or list(selections or {})
+    part["tables"] = [{"name": name, "selection": (selections or {}).get(name, {})} for name in names]
+    part["queries"] = [{"name": name, "query": query} for name, query in (queries or {}).items()]
+    config = StreamConfig.parse(
+        {
+            "name": "test",
+            "mode": "convert",
+            "source": {"connections": [part], "options": {"workers": 2, **(options or {})}},
+            "target": {"id": "target", "spec": {"db": db}},
+        }
+    )
+    ends = {"source": _end(source), "target": _end(target)}
+    return StreamJob(stream_id or ids.new("stream"), config, ends)
