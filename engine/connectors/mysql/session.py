@@ -92,8 +92,8 @@ def connect(
 ) -> PyMySQLConnection[Any]:
     """Open a pinned session in autocommit: UTC, utf8mb4, sql_mode '', REPEATABLE READ, no statement timeout.
 
-    `database` None takes the connection's own, or none. `flags`: further capabilities to announce. Raises CONNECTION_FAILED with `details.reason`;
-    never shows the password.
+    `database` None takes the connection's own, or none. `flags`: further capabilities to announce.
+    Raises CONNECTION_FAILED with `details.reason`; never shows the password.
     """
     try:
         session = _opened(connection, database, application, flags)
