@@ -160,6 +160,15 @@ class DataPhase:
                 return late
 
 
+class _Raw:
+    """In the place of an encoder where rows are passed on as they are."""
+
+    counters: Mapping[tuple[str, str], int] = {}
+
+    def encode(self, batch: pa.RecordBatch) -> Encoded:
+        raise TypeError("rows that are passed on are not encoded")
+
+
 class _Remaining:
     """Chunks left per table, so that a table is reported finished when its last chunk is."""
 
@@ -216,13 +225,16 @@ class _Worker:
                     if self._left() == 0:
                         return
                     if current is not task.plan or encoder is None:
-                        encoder = self._target.encoder(task.plan.read, task.plan.target)
+                        encoder = self._encoder(task)
                         current = task.plan
                         self._report.table(task.load.schema, task.load.name, status="RUNNING", phase="data")
                     self._one(task, encoder, reading)
                     left.one_done(task)
         finally:
             self._close()
+
+    def _encoder(self, task: Task) -> BatchEncoder:
+        return _Raw() if task.raw else self._target.encoder(task.plan.read, task.plan.target)
 
     def _left(self) -> int | None:
         """Rows that may still be loaded, None without a limit."""

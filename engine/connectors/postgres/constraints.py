@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.connectors.base import Phase, Severity, Statement
-from engine.connectors.postgres import ddl
+from engine.connectors.postgres import ddl, native
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.generated import scope_of
@@ -61,11 +61,23 @@ def add_checks(table: MappedTable) -> None:
 
 
 def _add_check(table: MappedTable, check: Check) -> None:
+    if table.source.dialect == native.DIALECT:
+        taken = native.verbatim(table, check.expression)
+        if taken is None:
+            raise Untranslatable("it names what is another on the target")
+        _append_check(table, check, taken)
+        return
     translation = translate(check.expression, scope_of(table, Purpose.CHECK))
     condition = boolean(translation.term)
     if translation.term.always:
         table.inform("check-implied", f"The check {check.name!r} always holds by the type of its column.")
         return
+    _append_check(table, check, condition)
+    for remark in translation.remarks:
+        table.inform("check-remark", f"The check {check.name!r}: {remark}.")
+
+
+def _append_check(table: MappedTable, check: Check, condition: str) -> None:
     name = _name(table, check.name, "check")
     sql = (
         f"ALTER TABLE {qualified(table.schema, table.name)} ADD CONSTRAINT {quote(name)}"
@@ -74,8 +86,6 @@ def _add_check(table: MappedTable, check: Check) -> None:
     exists = ddl.constraint_exists(table.schema, table.name, name)
     table.statements.append(Statement(Phase.CHECK, table.name, name, sql, exists))
     table.statements.append(_validate(table, name))
-    for remark in translation.remarks:
-        table.inform("check-remark", f"The check {check.name!r}: {remark}.")
 
 
 def _name(table: MappedTable, wanted: str, noun: str) -> str:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from uuid import UUID
 
 from engine.config import Policies
+from engine.connectors.postgres import native
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.generated import assigned
@@ -40,6 +41,12 @@ def decide_default(table: MappedTable, column: MappedColumn, database: MappedDat
     """Set the column's default; what cannot be carried is dropped with a note."""
     given, name = column.source.default, column.source.name
     if given is None or column.source.auto_increment or column.source.generated is not None:
+        return
+    if table.source.dialect == native.DIALECT:
+        column.default = native.default_of(column)
+        if column.default is None:
+            message = f"The default {given.expression!r} names what the target does not have: not carried."
+            table.warn("default-dropped", message, name)
         return
     policies = database.options.policies
     shown = given.expression if given.expression is not None else given.literal

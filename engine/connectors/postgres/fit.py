@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.config import DbTarget, Policies, WriteMode
-from engine.connectors.base import Note, Severity, TableRead, TargetColumn, TargetTable
+from engine.connectors.base import Note, ReadColumn, Severity, TableRead, TargetColumn, TargetTable
+from engine.connectors.postgres import native
 from engine.connectors.postgres.catalog import LiveColumn, LiveTable
 from engine.connectors.postgres.encode import choose
 from engine.errors import EngineError
+from engine.types import Kind
 from ext.pgcopy import EncoderSpec
 
 
@@ -32,6 +34,22 @@ def encoders(read: TableRead, table: TargetTable, policies: Policies) -> tuple[E
     """One encoder per column of the read, in its order. STRUCTURE_MISMATCH names a pair without one."""
     by_source = {column.source: column for column in table.columns}
     return tuple(choose(column, by_source[column.name], policies) for column in read.columns)
+
+
+def same_types(read: TableRead, table: TargetTable) -> bool:
+    """Whether the source is PostgreSQL too and every column read has the very type of its target, in a binary
+    form that holds no object ids of the source's own: arrays and ranges of built-in types have those of
+    pg_type alone, composites and what is made of them have others. An enum goes as its label."""
+    if read.table.dialect != native.DIALECT:
+        return False
+    targets = {column.source: column for column in table.columns}
+    return all(_same_type(column, targets[column.name]) for column in read.columns)
+
+
+def _same_type(column: ReadColumn, target: TargetColumn) -> bool:
+    if column.source.type.kind is Kind.ENUM:
+        return target.base == "enum" and set(column.source.type.labels) <= set(target.labels)
+    return column.source.native_type == target.type and "." not in target.type
 
 
 def misfits(read: TableRead, table: TargetTable, live: LiveTable, target: DbTarget) -> list[Note]:

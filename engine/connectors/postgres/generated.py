@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.connectors.postgres import native
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.expressions import Translation, translate
 from engine.connectors.postgres.identifiers import quote
@@ -88,6 +89,12 @@ def decide_generated(table: MappedTable, database: MappedDatabase) -> None:
         name = column.source.name
         if database.options.policies.generated == "plain":
             table.inform("generated-plain", "A plain column, as asked for.", name, "generated")
+            continue
+        if table.source.dialect == native.DIALECT:
+            column.generated = native.verbatim(table, generated.expression)
+            if column.generated is None:
+                message = "Generated on the source; a plain column here: it names what is another here."
+                table.warn("generated-not-translated", message, name, "generated")
             continue
         try:
             translation = _translate(table, column, generated.expression)

@@ -85,7 +85,9 @@ def add_indexes(table: MappedTable, database: MappedDatabase) -> None:
         if not index.visible:
             message = f"The unique index {index.name!r} is invisible on the source; it is in use here."
             table.inform("index-invisible-unique", message)
-        wanted = f"{table.name}_{index.name}"
+        # Names are unique in a schema there too, but in a table only on MySQL.
+        own = table.source.dialect == "postgres"
+        wanted = index.name if own else f"{table.name}_{index.name}"
         name = database.names.relations.take(wanted, f"{table.source.name}.{index.name}")
         if name != wanted:
             table.inform("index-name", f"The index {index.name!r} is called {name!r} on the target.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.connectors.base import Note, Severity, TargetColumn, TargetDatabase, TargetTable
-from engine.connectors.postgres import ddl, inventory, sequences
+from engine.connectors.postgres import ddl, inventory, native, sequences
 from engine.connectors.postgres.constraints import add_checks, add_foreign_keys, add_type_checks
 from engine.connectors.postgres.context import MapOptions, MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.defaults import decide_default
@@ -111,7 +111,8 @@ def _map_column(
         options.extension_schemas,
         (qualified(options.schema, _COLLATIONS[0][0]), qualified(options.schema, _COLLATIONS[1][0])),
     )
-    mapped_type = map_type(column, context)
+    foreign = table.source.dialect != native.DIALECT
+    mapped_type = map_type(column, context) if foreign else native.native_type(column, context)
     name = database.names.columns[table.source.name][column.name]
     mapped = MappedColumn(column, name, mapped_type, decision, facts, column.nullable)
     for remark in mapped_type.remarks:

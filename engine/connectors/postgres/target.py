@@ -95,7 +95,7 @@ class PostgresTarget:
         return self.live(name) is not None
 
     def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
-        return False
+        return fit.same_types(read, table)
 
     def check(self, read: TableRead, table: TargetTable) -> list[Note]:
         """What the schema policy and the write mode say of a table that is or is not there."""

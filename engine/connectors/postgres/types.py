@@ -362,5 +362,6 @@ _BY_KIND: Mapping[Kind, Mapper] = {
     Kind.UUID: _uuid,
     Kind.INET4: _plain("inet", "inet", None),
     Kind.INET6: _plain("inet", "inet", None),
+    Kind.ARRAY: _json,
     Kind.OTHER: _other,
 }

@@ -1,0 +1,135 @@
+"""Structure that comes from PostgreSQL itself: types as they are, and expressions taken over word for word.
+
+The source's session has nothing but pg_catalog in its search path, so every name in what it prints that is
+not the server's own is qualified: by that, what would mean something else here is told apart.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.connectors.base import Severity
+from engine.connectors.postgres.context import MappedColumn, MappedTable
+from engine.connectors.postgres.identifiers import literal, quote
+from engine.connectors.postgres.types import ColumnType, Remark, TypeContext, map_type
+from engine.schema import Column
+from engine.types import Kind
+
+DIALECT = "postgres"
+
+_MODIFIER = re.compile(r"\([^)]*\)")
+_QUALIFIED = re.compile(
+    r'^(?:"(?:[^"]|"")+"|[^".\[\](]+)\.(?P<name>[A-Za-z_]\w*)(?P<rest>(?:\(.*\))?(?:\[\])*)$'
+)
+# Spellings of format_type whose catalog name is another word.
+_BASES = {
+    "smallint": "int2",
+    "integer": "int4",
+    "bigint": "int8",
+    "real": "float4",
+    "double precision": "float8",
+    "boolean": "bool",
+    "character varying": "varchar",
+    "character": "bpchar",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+    "time without time zone": "time",
+    "time with time zone": "timetz",
+    "bit varying": "varbit",
+    '"char"': "char",
+}
+# Type → extension, where the two are not of one name.
+_EXTENSIONS = {"geometry": "postgis", "geography": "postgis", "lquery": "ltree", "ltxtquery": "ltree"}
+_EVERYWHERE = frozenset({"C", "POSIX"})  # collations every server has
+
+_STRING = re.compile(r"'(?:[^']|'')*'")
+_LABEL = re.compile(r"('(?:[^']|'')*')::[^'()]+")
+_NAME = re.compile(r'"(?:[^"]|"")+"|[A-Za-z_]\w*')
+_DOTTED = re.compile(r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)\s*\.\s*(?:"|[A-Za-z_])')
+
+
+def native_type(column: Column, context: TypeContext) -> ColumnType:
+    """The column's own type; text for a type of the source's own making, or of an extension that is missing
+    here."""
+    if column.type.kind is Kind.ENUM:
+        return map_type(column, context)
+    native = column.native_type
+    qualified = _QUALIFIED.match(native)
+    if qualified is None:
+        collation = _collation(column)
+        return ColumnType(native, base_of(native), collation=collation, remarks=_remarks(column))
+    name, rest = qualified["name"], qualified["rest"]
+    extension = _EXTENSIONS.get(name, name)
+    if extension in context.extensions:
+        return ColumnType(f"{context.extension_type(extension, name)}{rest}", base_of(f"{name}{rest}"))
+    message = f"The type {native} is not on the target; values are kept as the text the source prints."
+    if column.type.kind is Kind.ARRAY:
+        message = f"The type {native} is not on the target; arrays are kept as JSON."
+        return ColumnType("json", "json", "JSON", remarks=(_foreign(message),))
+    return ColumnType("text", "text", "text", remarks=(_foreign(message),))
+
+
+def _foreign(message: str) -> Remark:
+    return Remark(Severity.WARNING, "foreign-type", message)
+
+
+def base_of(native: str) -> str:
+    """The catalog's name of a type of the server's own, as the encoder is chosen by it."""
+    if native.endswith("[]"):
+        return "_" + base_of(native.removesuffix("[]"))
+    bare = " ".join(_MODIFIER.sub("", native).split())
+    return _BASES.get(bare, bare)
+
+
+def _collation(column: Column) -> str:
+    return f'"pg_catalog".{quote(column.collation)}' if column.collation in _EVERYWHERE else ""
+
+
+def _remarks(column: Column) -> tuple[Remark, ...]:
+    if column.collation is None or column.collation in _EVERYWHERE or column.collation == "default":
+        return ()
+    message = f"The collation {column.collation} is not carried: text compares as the target does by default."
+    return (Remark(Severity.WARNING, "foreign-collation", message),)
+
+
+# ---------------------------------------------------------------- expressions
+
+
+def default_of(column: MappedColumn) -> str | None:
+    """The default as it is; None when it names what the target does not have."""
+    given = column.source.default
+    if given is None:
+        return None
+    if given.expression is None:
+        value = given.literal
+        return None if isinstance(value, bytes) or value is None else literal(value)
+    if column.type.base == "enum":
+        label = _LABEL.fullmatch(given.expression.strip())
+        return label[1] if label else None
+    return given.expression if own(given.expression) else None
+
+
+def own(expression: str) -> bool:
+    """Whether an expression names nothing but the server's own functions and types."""
+    return _DOTTED.search(_STRING.sub("''", expression)) is None
+
+
+def verbatim(table: MappedTable, expression: str) -> str | None:
+    """An expression over the table's columns, when all it names has the same name here."""
+    plain = _STRING.sub("''", expression)
+    if not own(expression):
+        return None
+    names = {_bare(found) for found in _NAME.findall(plain)}
+    for column in table.columns.values():
+        if column.source.name in names and (
+            column.name != column.source.name or column.type.sql != column.source.native_type
+        ):
+            return None
+    # A column that was left out would be unknown.
+    known = {column.source.name for column in table.columns.values()}
+    missing = {column.name for column in table.source.columns} - known
+    return None if names & missing else expression
+
+
+def _bare(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
