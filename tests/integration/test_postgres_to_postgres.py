@@ -189,3 +189,23 @@ def test_a_limit_counts_decoded_rows(postgres: PostgresEndpoint, postgres_databa
     assert (outcome.status, outcome.rows) == ("EVENT_LIMIT_REACHED", 1234)
     assert postgres.scalar("SELECT count(*) FROM t", database=postgres_database) == 1234
     postgres.drop_database(source)
+
+
+def test_what_the_target_does_not_have(postgres: PostgresEndpoint, postgres_database: str) -> None:
+    """A composite as text, arrays of it as JSON, a collation left behind, a default that calls a function of
+    the source's own. slugs: foreign-type, foreign-collation, same-expressions"""
+    source = postgres.database()
+    postgres.execute(
+        "CREATE TYPE pair AS (a integer, b text);"
+        "CREATE FUNCTION seven() RETURNS integer LANGUAGE sql AS 'SELECT 7';"
+        "CREATE TABLE t (id integer PRIMARY KEY, p pair, ps pair[], n integer DEFAULT seven(),"
+        ' w text COLLATE "en-x-icu");'
+        "INSERT INTO t VALUES (1, '(1,\"x y\")', ARRAY['(2,z)'::pair], 3, 'é')",
+        database=source,
+    )
+    _, report = running.finish(job(postgres, source, postgres_database))
+    slugs = {note["slug"] for note in report.plans[0]["notes"]}
+    assert slugs >= {"foreign-type", "foreign-collation", "default-dropped"}
+    query = "SELECT id, p::text, (ps->>0), n, w FROM t"
+    assert postgres.query(query, database=postgres_database) == [(1, '(1,"x y")', "(2,z)", 3, "é")]
+    postgres.drop_database(source)
