@@ -2,8 +2,8 @@
 
 LOAD DATA LOCAL means IGNORE whatever sql_mode says: values are cut and clamped, rows that break a key vanish,
 with a warning each. So every batch of a chunk is one statement whose warnings are counted and whose stored
-rows are compared with those sent; anything but "all stored, nothing said" rolls the chunk back and is an error
-that names the row, which the server numbers within the statement.
+rows are compared with those sent; anything but "all stored, nothing said" rolls the chunk back and is an
+error that names the row, which the server numbers within the statement.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class MysqlLoader:
         if count:
             raise EngineError(
                 Code.CONSTRAINT_VIOLATION,
-                f"{count} rows of {table.schema}.{table.name} refer to none ({reference.name}), like {sample}",
+                f"{count} rows of {table.schema}.{table.name} have no parent ({reference.name}): {sample}",
                 table=f"{table.schema}.{table.name}",
                 constraint=reference.name,
                 count=count,
