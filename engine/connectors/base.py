@@ -115,7 +115,8 @@ class ColumnFacts:
     """What the data of a column says; None where nobody asked.
 
     max_octets: of a value as UTF-8. zero_dates, empty_enum (index 0), lossy_text (does not survive the way to
-    UTF-8 and back): how many values.
+    UTF-8 and back), inexact_json (a number that neither 64 bits nor a double hold): how many values.
+    integer_digits, fraction_digits: the most that any decimal has before and behind the point.
     """
 
     min: int | None = None
@@ -124,6 +125,9 @@ class ColumnFacts:
     empty_enum: int | None = None
     max_octets: int | None = None
     lossy_text: int | None = None
+    integer_digits: int | None = None
+    fraction_digits: int | None = None
+    inexact_json: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
