@@ -32,6 +32,7 @@ SOURCES = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.source:open_source",
     ConnectionType.FILES: "engine.connectors.files.source:open_source",
     ConnectionType.S3: "engine.connectors.s3.source:open_source",
+    ConnectionType.DUCKDB: "engine.connectors.duckdb.source:open_source",
 }
 TARGETS = {
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",

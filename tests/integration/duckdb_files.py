@@ -52,7 +52,7 @@ def job(
     target: Server | Path | Connection,
     *,
     database: str | None = None,
-    schema: str | None = None,
+    source_schema: str | None = None,
     tables: list[str] | None = None,
     queries: Mapping[str, str] | None = None,
     selections: Mapping[str, Mapping[str, Any]] | None = None,
@@ -65,8 +65,8 @@ def job(
     part: dict[str, Any] = {"connectionId": "source"}
     if database is not None:
         part["database"] = database
-    if schema is not None:
-        part["schema"] = schema
+    if source_schema is not None:
+        part["schema"] = source_schema
     names = tables or list(selections or {})
     part["tables"] = [{"name": name, "selection": (selections or {}).get(name, {})} for name in names]
     part["queries"] = [{"name": name, "query": query} for name, query in (queries or {}).items()]
