@@ -35,7 +35,8 @@ class EncoderSpec(NamedTuple):
     precision, scale: of numeric(p,s). unit: microseconds a value must be a multiple of. width: bits of a bit
     string. chars, octets: the most a text may have. labels: of a set or an enum. element: the type oid of an
     array's elements. flag: integers must be 0 or 1. nul, invalid: the policies of text (refuse, strip,
-    replace; `bytea` refuses, because such columns have become bytea).
+    replace; `bytea` refuses, because such columns have become bytea). nan, infinity: what becomes of those a
+    number type cannot hold (refuse, null). infinite: the target's intervals have infinities.
     """
 
     column: str
@@ -58,6 +59,7 @@ cdef enum Kind:  # what is written
     DATE
     TIMESTAMP
     INTERVAL
+    INTERVAL_TEXT
     TIME
     UUID
     UUID_TEXT
@@ -84,6 +86,7 @@ ENCODERS = {
     "date": DATE,
     "timestamp": TIMESTAMP,
     "interval": INTERVAL,
+    "interval_text": INTERVAL_TEXT,
     "time": TIME,
     "uuid": UUID,
     "uuid_text": UUID_TEXT,
@@ -112,6 +115,7 @@ cdef enum Form:  # how a value lies in memory
     DAYS
     MICROS
     SPAN
+    PARTS  # a struct of months, days and microseconds
     DECIMAL_WORDS
     FIXED
     NEAR
@@ -133,6 +137,8 @@ cdef enum Problem:
     UNKNOWN_LABEL
     TOO_LONG
     TOO_LARGE
+    NOT_A_NUMBER
+    INFINITE
     NO_MEMORY
     BROKEN
 
@@ -151,6 +157,8 @@ _REASONS = {
     UNKNOWN_LABEL: "unknown-label",
     TOO_LONG: "too-long",
     TOO_LARGE: "too-large",
+    NOT_A_NUMBER: "nan",
+    INFINITE: "infinite",
 }
 
 cdef enum TextPolicy:
@@ -159,13 +167,18 @@ cdef enum TextPolicy:
     REPLACE = 2
 
 _TEXT_POLICIES = {"refuse": REFUSE, "strip": STRIP, "replace": REPLACE, "bytea": REFUSE}
+_SPECIAL_POLICIES = {"refuse": 0, "null": 1, "sentinel": 0}
 
 cdef enum:
     # MaxAllocSize is 1 GiB - 1, for a field and for the tuple of a row; headers and padding come on top.
     MAX_FIELD = 0x3FFFFFFF - 64
     MAX_ROW = 0x3FFFFFFF - 1024
     MAX_BITS = 83886080  # MaxAttrSize * 8, varbit.c
-    MAX_DIGITS = 1000  # of a number's text; MySQL has 65
+    # Of a number's text: NUMERIC holds 131072 before the point and 16383 behind it. In binary form it is
+    # taken with at most NUMERIC_MAX_PRECISION + NUMERIC_MAX_RESULT_SCALE groups of four (numeric_recv).
+    MAX_DIGITS = 131072 + 16383 + 2
+    MAX_GROUPS = 3000
+    MAX_SCALE = 16383
     KEEP = 64 << 20  # a buffer grown past this by a giant batch is given back
 
 
@@ -191,12 +204,19 @@ cdef struct Field:
     uint32_t element
     int nul
     int invalid
+    int nan
+    int infinity
+    int infinite
+    const int32_t *months     # of PARTS, from the first row of the batch; `values` are the microseconds
+    const int32_t *days
     const uint8_t *labels     # int32 length and bytes, one after the other
     int64_t label_count
     int32_t *buckets          # enum: hash → 1 + offset into `labels`
     uint64_t bucket_mask
     int64_t changed_nul
     int64_t changed_invalid
+    int64_t changed_nan
+    int64_t changed_infinity
 
 
 include "pgcopy_memory.pxi"
@@ -262,6 +282,9 @@ cdef class CopyEncoder:
         field.element = options.pop("element", 25)
         field.nul = _TEXT_POLICIES[options.pop("nul", "refuse")]
         field.invalid = _TEXT_POLICIES[options.pop("invalid", "refuse")]
+        field.nan = _SPECIAL_POLICIES[options.pop("nan", "refuse")]
+        field.infinity = _SPECIAL_POLICIES[options.pop("infinity", "refuse")]
+        field.infinite = options.pop("infinite", False)
         encoded = [label.encode() for label in options.pop("labels", ())]
         if options:
             raise ValueError(f"{spec.column}: unknown options {', '.join(sorted(options))}")
@@ -292,6 +315,7 @@ cdef class CopyEncoder:
         for number, (array, form) in enumerate(arrays):
             _point(&self.fields[number], array, form)
             self.fields[number].changed_nul = self.fields[number].changed_invalid = 0
+            self.fields[number].changed_nan = self.fields[number].changed_infinity = 0
         if self.shown is not None:
             self.shown.release()
             self.shown = None
@@ -318,6 +342,8 @@ cdef class CopyEncoder:
             for policy, changed in (
                 ("nulByte", field.changed_nul),
                 ("invalidText", field.changed_invalid),
+                ("nan", field.changed_nan),
+                ("infinity", field.changed_infinity),
             ):
                 if changed:
                     key = (spec.column, policy)
@@ -380,6 +406,8 @@ cdef inline int _field(Out *out, Field *field, int64_t at, size_t narrow) noexce
         return _days(out, field, (<const int32_t *> field.values)[at])
     if form == SPAN:
         return _span(out, field, (<const int64_t *> field.values)[at])
+    if form == PARTS:
+        return _parts(out, field, at)
     if form == DECIMAL_WORDS:
         return _from_decimal(out, field, at, narrow)
     problem = _value(field, at, &value, &length)

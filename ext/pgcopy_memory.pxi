@@ -107,13 +107,16 @@ _READS = {
     **dict.fromkeys(("set_array", "set_text"), _INTEGER_FORMS),
     "date": frozenset((DAYS,)),
     "timestamp": frozenset((MICROS, DAYS)),
-    "interval": frozenset((SPAN,)),
+    "interval": frozenset((SPAN, PARTS)),
+    "interval_text": frozenset((PARTS,)),
     "time": frozenset((SPAN,)),
     **dict.fromkeys(("jsonb", "list_array"), frozenset((NEAR, FAR))),
     **dict.fromkeys(
         ("bytea", "bit", "uuid", "uuid_text", "inet", "inet_text", "ewkb", "float4_array"), _BYTES_FORMS
     ),
 }
+
+INTERVAL_PARTS = pa.struct([("months", pa.int32()), ("days", pa.int32()), ("microseconds", pa.int64())])
 
 _FORMS = {
     pa.null(): NOTHING,
@@ -130,6 +133,7 @@ _FORMS = {
     pa.float64(): F64,
     pa.date32(): DAYS,
     pa.duration("us"): SPAN,
+    INTERVAL_PARTS: PARTS,
     pa.string(): NEAR,
     pa.binary(): NEAR,
     pa.large_string(): FAR,
@@ -182,6 +186,9 @@ _CONVERTED = (
 cdef _point(Field *field, array, int form):
     """Where the array's values are. Buffers too short for its length are a ValueError."""
     cdef int64_t end = array.offset + len(array)
+    if form == PARTS:
+        _point_at_parts(field, array)
+        return
     buffers = array.buffers()
     field.form = form
     field.first = array.offset
@@ -216,6 +223,28 @@ cdef _point(Field *field, array, int form):
             field.width = _WIDTHS[form]
         if field.width:
             _holds(data, end * field.width)
+
+
+cdef _point_at_parts(Field *field, array):
+    """A struct's children begin where they like; a value that has no part of it there is a ValueError."""
+    _point(field, array.field(0).slice(0, 0), I32)
+    field.form = PARTS
+    field.first = array.offset
+    if array.null_count:
+        validity = array.buffers()[0]
+        _holds(validity, (array.offset + len(array) + 7) // 8)
+        field.valid = <const uint8_t *> <uintptr_t> validity.address
+    places = []
+    for child, width in zip(array.flatten(), (4, 4, 8)):
+        if child.null_count > array.null_count:
+            raise ValueError("an interval without one of its parts")
+        data = child.buffers()[1]
+        if len(child):
+            _holds(data, (child.offset + len(child)) * width)
+        places.append(0 if data is None else data.address + child.offset * width)
+    field.months = <const int32_t *> <uintptr_t> places[0]
+    field.days = <const int32_t *> <uintptr_t> places[1]
+    field.values = <const uint8_t *> <uintptr_t> places[2]
 
 
 def _holds(buffer, size):

@@ -300,9 +300,14 @@ cdef int _numeric(Out *out, Field *field, const uint8_t *text, int64_t length) n
     cdef int count = 0
     cdef int kept = 0
     cdef uint16_t value
-    cdef int problem = _spelled(&number, text, length)
+    cdef int problem = _special(text, length)
+    if problem:
+        return _numeric_special(out, field, problem, text[0] == 45)
+    problem = _spelled(&number, text, length)
     if not problem and field.typed:
         problem = _fits(field, &number, text)
+    if not problem and (number.fraction > MAX_SCALE or (number.integers + 3) // 4 > MAX_GROUPS):
+        problem = TOO_LARGE
     if problem:
         return problem
     head = out.used
@@ -326,12 +331,49 @@ cdef int _numeric(Out *out, Field *field, const uint8_t *text, int64_t length) n
         count += 1
         if value:
             kept = count
+    if kept > MAX_GROUPS:
+        return TOO_LARGE
     out.used = head + 12 + 2 * kept
     put32(out.data + head, 8 + 2 * kept)
     put16(out.data + head + 4, <uint16_t> kept)
     put16(out.data + head + 6, <uint16_t> <int16_t> (weight if kept else 0))
     put16(out.data + head + 8, 0x4000 if number.negative and kept else 0)
     put16(out.data + head + 10, <uint16_t> number.fraction)
+    return FINE
+
+
+cdef inline int _special(const uint8_t *text, int64_t length) noexcept nogil:
+    """NOT_A_NUMBER, INFINITE, or FINE for every other text."""
+    if length == 3 and memcmp(text, <const char *> "NaN", 3) == 0:
+        return NOT_A_NUMBER
+    if (length == 8 and memcmp(text, <const char *> "Infinity", 8) == 0) or (
+        length == 9 and memcmp(text, <const char *> "-Infinity", 9) == 0
+    ):
+        return INFINITE
+    return FINE
+
+
+cdef int _numeric_special(Out *out, Field *field, int special, int negative) noexcept nogil:
+    """Signs without digits. numeric(p,s) has NaN and no infinities."""
+    cdef uint64_t sign = 0xC000
+    if special == INFINITE:
+        if field.typed:
+            return _missing(out, field, special)
+        sign = 0xF000 if negative else 0xD000
+    put_field64(out.data + out.used, sign << 16)
+    out.used += 12
+    return FINE
+
+
+cdef int _missing(Out *out, Field *field, int special) noexcept nogil:
+    """What the type has no value for: NULL where the policy says so, counted."""
+    if not (field.nan if special == NOT_A_NUMBER else field.infinity):
+        return special
+    if special == NOT_A_NUMBER:
+        field.changed_nan += 1
+    else:
+        field.changed_infinity += 1
+    _length(out, 0xFFFFFFFF)
     return FINE
 
 
@@ -355,7 +397,10 @@ cdef int _integer_text(Out *out, Field *field, const uint8_t *text, int64_t leng
     cdef Spelled number
     cdef uint64_t value = 0
     cdef int64_t at
-    cdef int problem = _spelled(&number, text, length)
+    cdef int problem = _special(text, length)
+    if problem:
+        return _missing(out, field, problem)
+    problem = _spelled(&number, text, length)
     if problem:
         return problem
     for at in range(number.fraction):

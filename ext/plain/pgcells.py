@@ -21,6 +21,12 @@ class Column:
     def touch(self, policy: str) -> None:
         self.touched[policy] = self.touched.get(policy, 0) + 1
 
+    def missing(self, reason: str, policy: str) -> None:
+        """NULL for a value the type has not, where the policy says so."""
+        if self.options.get(policy) != "null":
+            raise Refused(reason)
+        self.touch(policy)
+
     def check_flag(self, value: int) -> None:
         if self.options.get("flag") and value not in (0, 1):
             raise Refused("not-boolean")
@@ -36,3 +42,12 @@ class Single:
 @dataclass(frozen=True)
 class Day:
     number: int  # since 1970-01-01
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An interval: three numbers that are not carried over into one another."""
+
+    months: int
+    days: int
+    micros: int

@@ -6,13 +6,13 @@ Layouts: PostgreSQL documentation, "COPY", "Binary Format", and the `*_recv` fun
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from ext.plain import pgnumbers, pgshapes, pgtext
-from ext.plain.pgcells import Column, Day, Refused, Single
+from ext.plain.pgcells import Column, Day, Parts, Refused, Single
 from ext.rowerror import RowError, printed
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -21,7 +21,11 @@ TRAILER = b"\xff\xff"
 MAX_FIELD = 0x3FFFFFFF - 64
 MAX_ROW = 0x3FFFFFFF - 1024
 
-ENCODERS = {**pgnumbers.ENCODERS, **pgtext.ENCODERS, **pgshapes.ENCODERS}
+ENCODERS: Mapping[str, Callable[[Any, Column], bytes | None]] = {
+    **pgnumbers.ENCODERS,
+    **pgtext.ENCODERS,
+    **pgshapes.ENCODERS,
+}
 
 
 class EncoderSpec(NamedTuple):
@@ -71,14 +75,20 @@ def _field(out: bytearray, scalar: pa.Scalar, spec: EncoderSpec, column: Column)
     if isinstance(value, bytes) and len(value) > MAX_FIELD:
         raise Refused("too-large")
     data = ENCODERS[spec.encoder](value, column)
+    if data is None:
+        out += struct.pack(">i", -1)
+        return
     if len(data) > MAX_FIELD + 64:
         raise Refused("too-large")
     out += struct.pack(">i", len(data)) + data
 
 
 def _value(scalar: pa.Scalar) -> Any:
-    """bool, int, float, Single, Decimal or bytes; times are integers."""
+    """bool, int, float, Single, Decimal, Parts or bytes; times are integers."""
     kind = scalar.type
+    if pa.types.is_struct(kind):
+        parts = scalar.as_py()
+        return Parts(parts["months"], parts["days"], parts["microseconds"])
     if pa.types.is_date32(kind):
         return Day(scalar.value)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):

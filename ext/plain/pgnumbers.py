@@ -7,19 +7,29 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ext.plain.pgcells import Column, Day, Refused, Single
+from ext.plain.pgcells import Column, Day, Parts, Refused, Single
 
 _DAY = 86_400_000_000
 _EPOCH_2000 = 946_684_800_000_000
 _SMALLEST_32, _SMALLEST_64 = -(2**31), -(2**63)
+_LARGEST_32, _LARGEST_64 = 2**31 - 1, 2**63 - 1
 _BITS = {"int2": 16, "int4": 32, "int8": 64}
+# Text of numbers that are none: reason, policy, and the sign that stands for them in a numeric.
+_SPECIALS: Mapping[Any, tuple[str, str, int]] = {
+    b"NaN": ("nan", "nan", 0xC000),
+    b"Infinity": ("infinite", "infinity", 0xD000),
+    b"-Infinity": ("infinite", "infinity", 0xF000),
+}
 
 
-def _integer(encoder: str) -> Callable[[Any, Column], bytes]:
+def _integer(encoder: str) -> Callable[[Any, Column], bytes | None]:
     bits = _BITS[encoder]
 
-    def encode(value: Any, column: Column) -> bytes:
+    def encode(value: Any, column: Column) -> bytes | None:
         if isinstance(value, bytes | Decimal):
+            if value in _SPECIALS:
+                column.missing(*_SPECIALS[value][:2])
+                return None
             digits, fraction, negative = _spelled(value)
             if fraction.strip("0"):
                 raise Refused("scale-cut")
@@ -49,12 +59,18 @@ def _spelled(value: bytes | Decimal) -> tuple[str, str, bool]:
     negative = text.startswith("-")
     whole, _, fraction = text.removeprefix("-").partition(".")
     plain = (whole + fraction).isascii() and (whole + fraction).isdigit()
-    if not plain or len(text) > 1000:
+    if not plain or len(text) > 147_457:
         raise Refused("bad-number")
     return whole.lstrip("0"), fraction, negative
 
 
-def _numeric(value: Any, column: Column) -> bytes:
+def _numeric(value: Any, column: Column) -> bytes | None:
+    if isinstance(value, bytes) and value in _SPECIALS:
+        reason, policy, sign = _SPECIALS[value]
+        if reason == "infinite" and "precision" in column.options:
+            column.missing(reason, policy)
+            return None
+        return struct.pack(">hhHH", 0, 0, sign, 0)
     if isinstance(value, bytes | Decimal):
         whole, fraction, negative = _spelled(value)
     else:
@@ -62,6 +78,8 @@ def _numeric(value: Any, column: Column) -> bytes:
         whole, fraction, negative = str(abs(int(value))).lstrip("0"), "", value < 0
     if "precision" in column.options:
         fraction = _fitting(whole, fraction, column.options["precision"], column.options.get("scale") or 0)
+    if len(fraction) > 16383:
+        raise Refused("too-large")
     padded = whole.zfill(-(-len(whole) // 4) * 4) + fraction.ljust(-(-len(fraction) // 4) * 4, "0")
     groups = [int(padded[at : at + 4]) for at in range(0, len(padded), 4)]
     weight = -(-len(whole) // 4) - 1
@@ -70,6 +88,8 @@ def _numeric(value: Any, column: Column) -> bytes:
         weight -= 1
     while groups and not groups[-1]:
         groups.pop()
+    if len(groups) > 3000 or len(whole) > 12_000:
+        raise Refused("too-large")
     if not groups:
         weight, negative = 0, False
     head = struct.pack(">hhHH", len(groups), weight, 0x4000 if negative else 0, len(fraction))
@@ -126,7 +146,7 @@ def _float4(value: Any, column: Column) -> bytes:
 
 def _date(value: Day, column: Column) -> bytes:
     days = value.number - 10957
-    if value.number == _SMALLEST_32:
+    if value.number in (_SMALLEST_32, _LARGEST_32):
         days = value.number
     elif not -2451545 <= days < 2145031949:
         raise Refused("out-of-range")
@@ -137,10 +157,12 @@ def _timestamp(value: Day | int, column: Column) -> bytes:
     if isinstance(value, Day):
         if value.number == _SMALLEST_32:
             return struct.pack(">q", _SMALLEST_64)
+        if value.number == _LARGEST_32:
+            return struct.pack(">q", _LARGEST_64)
         if not -2451545 <= value.number - 10957 < 106751983:
             raise Refused("out-of-range")
         return struct.pack(">q", (value.number - 10957) * _DAY)
-    if value == _SMALLEST_64:
+    if value in (_SMALLEST_64, _LARGEST_64):
         return struct.pack(">q", value)
     if value - _EPOCH_2000 < -211_813_488_000_000_000:
         raise Refused("out-of-range")
@@ -153,9 +175,36 @@ def _check_unit(micros: int, column: Column) -> None:
         raise Refused("fraction-cut")
 
 
-def _interval(value: int, column: Column) -> bytes:
-    _check_unit(value, column)
-    return struct.pack(">qii", value, 0, 0)
+def _infinity(value: Parts, column: Column) -> str | None:
+    """The infinities of PostgreSQL 17 and later."""
+    known = {
+        (_LARGEST_32, _LARGEST_32, _LARGEST_64): "infinity",
+        (_SMALLEST_32, _SMALLEST_32, _SMALLEST_64): "-infinity",
+    }
+    found = known.get((value.months, value.days, value.micros))
+    if found and not column.options.get("infinite"):
+        raise Refused("infinite")
+    return found
+
+
+def _interval(value: int | Parts, column: Column) -> bytes:
+    parts = value if isinstance(value, Parts) else Parts(0, 0, value)
+    if not _infinity(parts, column):
+        _check_unit(parts.micros, column)
+    return struct.pack(">qii", parts.micros, parts.days, parts.months)
+
+
+def _interval_text(value: Parts, column: Column) -> bytes:
+    text = _infinity(value, column) or ""
+    if not text:
+        text = "P" + (f"{value.months}M" if value.months else "") + (f"{value.days}D" if value.days else "")
+        if value.micros or text == "P":
+            seconds, fraction = divmod(abs(value.micros), 1_000_000)
+            text += f"T{'-' if value.micros < 0 else ''}{seconds}"
+            text += (f".{fraction:06}".rstrip("0") if fraction else "") + "S"
+    if column.options.get("chars") and len(text) > column.options["chars"]:
+        raise Refused("too-long")
+    return text.encode()
 
 
 def _time(value: int, column: Column) -> bytes:
@@ -165,7 +214,7 @@ def _time(value: int, column: Column) -> bytes:
     return struct.pack(">q", value)
 
 
-ENCODERS: Mapping[str, Callable[[Any, Column], bytes]] = {
+ENCODERS: Mapping[str, Callable[[Any, Column], bytes | None]] = {
     **{name: _integer(name) for name in _BITS},
     "bool": _bool,
     "numeric": _numeric,
@@ -174,5 +223,6 @@ ENCODERS: Mapping[str, Callable[[Any, Column], bytes]] = {
     "date": _date,
     "timestamp": _timestamp,
     "interval": _interval,
+    "interval_text": _interval_text,
     "time": _time,
 }

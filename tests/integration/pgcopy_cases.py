@@ -43,6 +43,13 @@ def micros(*values: int | None, zone: str | None = None) -> pa.Array:
     return pa.array(values, pa.int64()).view(pa.timestamp("us", zone))
 
 
+def parts(*values: tuple[int, int, int] | None) -> pa.Array:
+    """Months, days and microseconds."""
+    names = ("months", "days", "microseconds")
+    kind = pa.struct(list(zip(names, (pa.int32(), pa.int32(), pa.int64()), strict=True)))
+    return pa.array([None if v is None else dict(zip(names, v, strict=True)) for v in values], kind)
+
+
 def spans(*values: int | None) -> pa.Array:
     return pa.array(values, pa.int64()).view(pa.duration("us"))
 
@@ -263,9 +270,27 @@ TIMES = [
     Case(T, micros(1_500_000, -500_000), "timestamp(1)", ("1970-01-01 00:00:01.5", "1969-12-31 23:59:59.5")),
     Case(
         T,
-        micros(-211_813_488_000_000_000 + 946_684_800_000_000, 2**63 - 1),
+        micros(-211_813_488_000_000_000 + 946_684_800_000_000, 2**63 - 2, 2**63 - 1),
         "timestamp",
-        ("4714-11-24 00:00:00 BC", "294247-01-10 04:00:54.775807"),
+        ("4714-11-24 00:00:00 BC", "294247-01-10 04:00:54.775806", "infinity"),
+    ),
+    Case(Image.DATE, days(2**31 - 1), "date", ("infinity",)),
+    Case(Image.DATE, days(2**31 - 1), "timestamp", ("infinity",)),
+    Case(
+        Image.DECIMAL, pa.array(["NaN", "Infinity", "-Infinity"]), "numeric", ("NaN", "Infinity", "-Infinity")
+    ),
+    Case(Image.DECIMAL, pa.array(["NaN", "1.5"]), "numeric(5,2)", ("NaN", "1.50")),
+    Case(
+        Image.INTERVAL,
+        parts((0, 0, 0), (14, -3, 1_500_000), (-1, 40, -1), None),
+        "interval",
+        ("00:00:00", "1 year 2 mons -3 days +00:00:01.5", "-1 mons +40 days -00:00:00.000001", None),
+    ),
+    Case(
+        Image.INTERVAL,
+        parts((0, 0, 0), (14, -3, 1_500_000), (0, 0, -1)),
+        "text",
+        ("PT0S", "P14M-3DT1.5S", "PT-0.000001S"),
     ),
     Case(
         Image.TIMESTAMPTZ,
@@ -328,7 +353,10 @@ REFUSED: list[tuple[Image, pa.Array, str, str]] = [
     (Image.JSON, pa.array(["1", '"\\u0000"']), "jsonb", "bad-json"),
     (Image.JSON, pa.array(["1", '"\\ud800"']), "jsonb", "bad-json"),
     (Image.DATE, days(0, -2451546 + 10957), "date", "out-of-range"),
-    (Image.DATE, days(0, 2**31 - 1), "timestamp", "out-of-range"),
+    (Image.DATE, days(0, 2**31 - 2), "timestamp", "out-of-range"),
+    (Image.DECIMAL, pa.array(["1", "Infinity"]), "numeric(5,2)", "infinite"),
+    (Image.DECIMAL, pa.array(["1", "NaN"]), "bigint", "nan"),
+    (Image.INTERVAL, parts((0, 0, 0), (0, 0, 1)), "interval(5)", "fraction-cut"),
     (T, micros(0, SMALLEST + 1), "timestamp", "out-of-range"),
     (T, micros(0, 1), "timestamp(5)", "fraction-cut"),
     (Image.DURATION, spans(0, 1), "interval(5)", "fraction-cut"),

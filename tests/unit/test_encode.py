@@ -34,6 +34,7 @@ ARROW: dict[Image, pa.DataType] = {
     Image.TIMESTAMP: pa.timestamp("us"),
     Image.TIMESTAMPTZ: pa.timestamp("us", "UTC"),
     Image.DURATION: pa.duration("us"),
+    Image.INTERVAL: pa.struct([("months", pa.int32()), ("days", pa.int32()), ("microseconds", pa.int64())]),
     Image.JSON: pa.string(),
     Image.UUID: pa.binary(),
     Image.INET: pa.binary(),
@@ -95,6 +96,7 @@ PAIRS: dict[Image, dict[str, str]] = {
     Image.TIMESTAMP: {"timestamp": "timestamp"},
     Image.TIMESTAMPTZ: {"timestamptz": "timestamp"},
     Image.DURATION: {"interval": "interval", "time": "time"},
+    Image.INTERVAL: {"interval": "interval", **dict.fromkeys(STRINGS, "interval_text")},
     Image.JSON: {"json": "text", "jsonb": "jsonb", **dict.fromkeys(STRINGS, "text")},
     Image.UUID: {"uuid": "uuid", "bytea": "bytea", **dict.fromkeys(STRINGS, "uuid_text")},
     Image.INET: {"inet": "inet", **dict.fromkeys(STRINGS, "inet_text")},
@@ -107,7 +109,7 @@ BASES = sorted({base for pairs in PAIRS.values() for base in pairs} | {"oid", "m
 
 
 def test_every_image_has_a_way() -> None:
-    assert set(PAIRS) == set(Image) - {Image.INTERVAL}
+    assert set(PAIRS) == set(Image)
 
 
 @pytest.mark.parametrize(

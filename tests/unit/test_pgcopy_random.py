@@ -93,7 +93,25 @@ odd_text = st.one_of(
 number_text = st.one_of(
     st.from_regex(rb"-?[0-9]{0,40}(\.[0-9]{0,32})?", fullmatch=True),
     st.from_regex(rb"-?0{0,9}[0-9]{0,9}0{0,9}(\.0{0,9}[0-9]{0,5}0{0,9})?", fullmatch=True),
-    st.sampled_from([b"", b"-", b".", b"+1", b"1e5", b"1.", b".5", b"-.5", b"--1", b"1 ", b"NaN", b"-0.000"]),
+    st.sampled_from(
+        [
+            b"",
+            b"-",
+            b".",
+            b"+1",
+            b"1e5",
+            b"1.",
+            b".5",
+            b"-.5",
+            b"--1",
+            b"1 ",
+            b"NaN",
+            b"-NaN",
+            b"Infinity",
+            b"-Infinity",
+            b"-0.000",
+        ]
+    ),
 )
 
 
@@ -174,8 +192,9 @@ stored_geometries = st.builds(
     st.sampled_from([0, 0, 0, 1, 8, 30]),
     st.sampled_from([b"", b"", b"", b"\0"]),
 )
-typmods: tuple[dict[str, int], ...] = (
+typmods: tuple[dict[str, Any], ...] = (
     {},
+    {"precision": 9, "scale": 3, "nan": "null", "infinity": "null"},
     {"precision": 10, "scale": 2},
     {"precision": 5},
     {"precision": 20, "scale": 0},
@@ -197,6 +216,15 @@ decimal_arrays = st.sampled_from(DECIMAL_TYPES).flatmap(decimals)
 octets = st.binary(max_size=10) | st.binary(min_size=16, max_size=16) | st.binary(min_size=4, max_size=4)
 binary_arrays = arrays(octets, *BINARIES) | arrays(st.binary(min_size=16, max_size=16), pa.binary(16))
 
+span_parts = st.fixed_dictionaries(
+    {
+        "months": integers(pa.int32()) | st.integers(-30, 30) | st.sampled_from([-(2**31), 2**31 - 1]),
+        "days": integers(pa.int32()) | st.integers(-40, 40) | st.sampled_from([-(2**31), 2**31 - 1]),
+        "microseconds": integers(pa.int64()) | spans | st.sampled_from([-(2**63), 2**63 - 1]),
+    }
+)
+INTERVALS = pa.struct([("months", pa.int32()), ("days", pa.int32()), ("microseconds", pa.int64())])
+
 thirteen_bits = st.integers(0, 2**13 - 1).map(lambda bits: bits.to_bytes(2, "big"))
 one_bit = st.sampled_from([b"", b"\0", b"\1", b"\2", b"\0\1", b"\1\0"])
 masks = arrays(integers(pa.uint64()), pa.uint64())
@@ -207,7 +235,10 @@ timestamps = arrays(moments, pa.timestamp("us"), pa.timestamp("us", "UTC"))
 RANDOM = [
     *(Random(name, whole_arrays(), ({}, {"flag": True})) for name in ("int2", "int4", "int8", "numeric")),
     *(Random(name, whole_arrays()) for name in ("bool", "float4", "float8", "text", "set_array")),
-    *(Random(name, arrays(number_text, *STRINGS), name="digits") for name in ("int2", "int4", "int8")),
+    *(
+        Random(name, arrays(number_text, *STRINGS), ({}, {"nan": "null", "infinity": "null"}), "digits")
+        for name in ("int2", "int4", "int8")
+    ),
     *(Random(name, decimal_arrays, name="decimals") for name in ("int2", "int4", "int8", "text")),
     Random("numeric", whole_arrays(), typmods, "typed"),
     Random("numeric", arrays(number_text, *STRINGS), typmods, "digits"),
@@ -233,6 +264,8 @@ RANDOM = [
     Random("timestamp", arrays(days, pa.date32()), name="days"),
     Random("timestamp", timestamps, ({}, {"unit": 10**6})),
     Random("interval", arrays(spans, pa.duration("us")), ({}, {"unit": 1000})),
+    Random("interval", arrays(span_parts, INTERVALS), ({}, {"unit": 1000}, {"infinite": True}), "parts"),
+    Random("interval_text", arrays(span_parts, INTERVALS), ({}, {"chars": 12}, {"infinite": True})),
     Random("time", arrays(spans, pa.duration("us")), ({}, {"unit": 10**6})),
     Random("uuid", binary_arrays),
     Random("uuid_text", binary_arrays, ({}, {"chars": 35})),

@@ -70,6 +70,19 @@ def _precision(column: ReadColumn, target: TargetColumn, policies: Policies) -> 
     return {"precision": int(match[1]), "scale": int(match[2] or 0)} if match else {}
 
 
+def _specials(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    """NaN and the infinities, where the type has none: refused unless a policy makes them NULL."""
+    return {
+        name: choice
+        for name, choice in (("nan", policies.nan), ("infinity", policies.infinity))
+        if choice == "null"
+    }
+
+
+def _decimal(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
+    return {**_specials(column, target, policies), **_precision(column, target, policies)}
+
+
 def _flag_number(column: ReadColumn, target: TargetColumn, policies: Policies) -> Mapping[str, Any]:
     return {**_flag(column, target, policies), **_precision(column, target, policies)}
 
@@ -120,8 +133,8 @@ _ENCODERS: dict[tuple[Image, str], tuple[str, Options]] = {
     (Image.BOOL, "numeric"): ("numeric", _flag_number),
     (Image.FLOAT, "float8"): ("float8", _nothing),
     (Image.FLOAT, "float4"): ("float4", _nothing),
-    (Image.DECIMAL, "numeric"): ("numeric", _precision),
-    **{(Image.DECIMAL, base): (base, _nothing) for base in _INTEGERS},
+    (Image.DECIMAL, "numeric"): ("numeric", _decimal),
+    **{(Image.DECIMAL, base): (base, _specials) for base in _INTEGERS},
     **{(Image.DECIMAL, base): ("text", _chars) for base in _STRINGS},
     **{(Image.TEXT, base): ("text", _text) for base in (*_STRINGS, "name", "xml", "enum")},
     (Image.TEXT, "bytea"): ("bytea", _nothing),
@@ -136,6 +149,8 @@ _ENCODERS: dict[tuple[Image, str], tuple[str, Options]] = {
     (Image.TIMESTAMPTZ, "timestamptz"): ("timestamp", _fraction),
     (Image.DURATION, "interval"): ("interval", _fraction),
     (Image.DURATION, "time"): ("time", _fraction),
+    (Image.INTERVAL, "interval"): ("interval", _fraction),
+    **{(Image.INTERVAL, base): ("interval_text", _chars) for base in _STRINGS},
     (Image.JSON, "json"): ("text", _text),
     (Image.JSON, "jsonb"): ("jsonb", _nothing),
     **{(Image.JSON, base): ("text", _text) for base in _STRINGS},
