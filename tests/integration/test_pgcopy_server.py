@@ -71,7 +71,8 @@ def load(session: PgConnection, data: bytes | memoryview) -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_server_prints_what_was_meant(database: PgConnection, case: Case) -> None:
     """slugs: encode-exact, nul-byte, invalid-text, char-padding, number-narrow, number-float, decimal-scale,
-    bit-width, duration-interval, sentinel-infinity, inet-host, number-specials, date-infinity, interval-parts"""
+    bit-width, duration-interval, sentinel-infinity, inet-host, number-specials, date-infinity,
+    interval-parts"""
     spec = encode.choose(read_column(case), table(database, case.type), case.policies)
     encoder = pgcopy.CopyEncoder([spec])
     data = encoder.encode(pa.record_batch([case.values], names=["c"]))
