@@ -20,7 +20,9 @@ from engine.formats.encode_context import any_true
 from engine.formats.encode_times import moment_text
 from engine.formats.manifest import Encoding, ManifestCsv
 from engine.types import Image
+from ext.rowerror import RowError
 
+SLICE_BYTES = 1 << 20  # of a batch, made into rows at once: what lies between stays in the cache
 WIDE_BYTES = 256 << 20  # of a batch, above which the joined rows may need 64-bit offsets
 
 Render: TypeAlias = "Callable[[pa.Array], pa.Array]"  # values → cells, where NULL stays NULL
@@ -41,7 +43,7 @@ class TextEncoder:
 
     def __init__(self, values: TableValues) -> None:
         self._values = values
-        self._held: pa.Array | None = None  # the memory behind what `encode` gave
+        self._buffer = bytearray()  # the memory behind what `encode` gave
 
     @property
     def counters(self) -> Mapping[tuple[str, str], int]:
@@ -49,13 +51,24 @@ class TextEncoder:
 
     def encode(self, batch: pa.RecordBatch) -> memoryview:
         """Valid until the next call. Raises RowError for the first value that cannot go."""
-        arrays = self._values.arrays(batch)
-        wide = batch.nbytes > WIDE_BYTES
-        kind = pa.large_string() if wide else pa.string()
-        joined = pc.binary_join_element_wise(
-            *(pc.cast(piece, kind) for piece in self._pieces(arrays)), pa.scalar("", kind)
-        )
-        self._held = joined
+        try:
+            self._buffer.clear()
+        except BufferError:  # somebody still holds what he was given
+            self._buffer = bytearray()
+        size = max(1, batch.nbytes)
+        step = max(1, min(batch.num_rows, batch.num_rows * SLICE_BYTES // size))
+        for start in range(0, batch.num_rows, step):
+            try:
+                self._buffer += self._rows(batch.slice(start, step))
+            except RowError as error:
+                raise RowError(error.column, start + error.row, error.reason, error.value) from None
+        pa.default_memory_pool().release_unused()  # Arrow's allocator keeps what was freed for a while
+        return memoryview(self._buffer)
+
+    def _rows(self, batch: pa.RecordBatch) -> memoryview:
+        kind = pa.large_string() if batch.nbytes > WIDE_BYTES else pa.string()
+        pieces = self._pieces(self._values.arrays(batch))
+        joined = pc.binary_join_element_wise(*(pc.cast(piece, kind) for piece in pieces), pa.scalar("", kind))
         return _bytes_of(joined)
 
     def _pieces(self, arrays: list[pa.Array]) -> list[pa.Array | pa.Scalar]:

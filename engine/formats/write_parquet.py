@@ -98,6 +98,8 @@ class ParquetFile:
             table = pa.Table.from_batches(self._held, self._schema)
             self._held = []
             self._writer.write_table(table, row_group_size=self._rows)
+            del table
+            pa.default_memory_pool().release_unused()
         self._held_rows = self._held_bytes = 0
 
     def close(self) -> None:
