@@ -228,25 +228,16 @@ UNSUPPORTED = [
         {"target": {"id": "target", "spec": {"db": {"policies": {"nan": "null"}}}}},
         "target.spec.db.policies.nan",
     ),
-    ({"limits": {"numberOfEvents": 5}}, "limits"),
     ({"target": {"id": "target", "spec": {"files": {"fileFormat": "csv"}}}}, "target.spec"),
+    ({"target": {"id": "target", "spec": {"gcs": {}}}}, "target.spec"),
+    ({"source": {**BASE["source"], "query": "SELECT 1"}}, "source.query"),
     (
-        {
-            "source": {
-                "connections": [{"connectionId": "source", "queries": [{"name": "q", "query": "SELECT 1"}]}]
-            }
-        },
-        "source.connections.0.queries",
+        {"source": {"connections": [{"connectionId": "source", "files": {"paths": ["a.csv"]}}]}},
+        "source.connections.0.files",
     ),
     (
-        {
-            "source": {
-                "connections": [
-                    {"connectionId": "source", "tables": [{"name": "t", "selection": {"limit": 5}}]}
-                ]
-            }
-        },
-        "source.connections.0.tables",
+        {"source": {"connections": [{"connectionId": "source", "s3": {"bucket": "abc"}}]}},
+        "source.connections.0.s3",
     ),
 ]
 
