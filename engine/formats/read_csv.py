@@ -17,7 +17,7 @@ from engine.config import CsvDialect
 from engine.errors import Code, EngineError
 from engine.formats.manifest import ManifestCsv
 from engine.formats.read_lines import bad_record, line_of_row
-from engine.formats.read_session import Feed, Session, literal
+from engine.formats.read_session import Feed, Session, Sessions, literal
 from engine.formats.read_stream import coding_of, pieces
 from engine.formats.storage import Storage, StoredFile, changed
 from engine.formats.tables import Compression
@@ -62,8 +62,11 @@ class Dialect:
 class CsvFile:
     """One file, in one dialect once `dialect` is set."""
 
-    def __init__(self, storage: Storage, file: StoredFile, compression: Compression) -> None:
+    def __init__(
+        self, storage: Storage, file: StoredFile, compression: Compression, sessions: Sessions
+    ) -> None:
         self.storage = storage
+        self._sessions = sessions
         self.file = file
         self.compression = compression
         self._local: str | None = None
@@ -93,8 +96,7 @@ class CsvFile:
         line for what is not in the dialect, FILE_CHANGED."""
         local = self.local(dialect.encoding)
         with contextlib.ExitStack() as stack:
-            session = Session([local] if local else [])
-            stack.callback(session.close)
+            session = stack.enter_context(self._sessions.take())
             feed = None if local else Feed(self.pieces(dialect.encoding))
             path = local if feed is None else feed.path
             assert path is not None

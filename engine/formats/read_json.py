@@ -17,7 +17,7 @@ from engine.formats import read_manifest, read_types
 from engine.formats.infer import Inferred, TextColumn, TextFile, infer
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
 from engine.formats.read_members import Members, ObjectStream, Token
-from engine.formats.read_session import Session
+from engine.formats.read_session import Sessions
 from engine.formats.read_stream import pieces
 from engine.formats.read_text import asked_types, batches_of, decoded, make_layout, renamed_notes, sent
 from engine.formats.read_types import FileType
@@ -32,8 +32,9 @@ BATCH_CHARACTERS = 8 << 20
 class JsonTables:
     """Implements Format."""
 
-    def __init__(self, storage: Storage, reading: FileReading, schema: str) -> None:
+    def __init__(self, storage: Storage, reading: FileReading, schema: str, sessions: Sessions) -> None:
         self._storage = storage
+        self._sessions = sessions
         self._reading = reading
         self._schema = schema
 
@@ -119,16 +120,16 @@ class JsonTables:
         schema = pa.schema([pa.field(name, pa.string()) for name in places])
         failure: list[EngineError] = []
         batches = self._texts(self._objects(table, file, raw), list(places.values()), schema, failure)
-        session = Session()
         try:
-            session.connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
-            yield session.connection, "rows"
+            with self._sessions.take() as session:
+                session.connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
+                yield session.connection, "rows"
+                session.connection.unregister("rows")
         except (duckdb.Error, pa.ArrowException):
             if failure:
                 raise failure[0] from None
             raise
         finally:
-            session.close()
             batches.close()
         if failure:
             raise failure[0]

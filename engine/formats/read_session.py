@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
@@ -18,9 +18,11 @@ _PIPE_BYTES = 1 << 20  # what Linux gives a process without rights
 
 
 class Session:
-    """One DuckDB instance in memory. `paths`: local files it may open."""
+    """One DuckDB instance in memory. `paths`: local files it may open; `folder`: whose files it may open."""
 
-    def __init__(self, paths: list[str] | None = None, *, threads: int = THREADS) -> None:
+    def __init__(
+        self, paths: Sequence[str] = (), *, folder: str | None = None, threads: int = THREADS
+    ) -> None:
         self.connection = duckdb.connect(
             ":memory:",
             config={
@@ -31,11 +33,12 @@ class Session:
                 "python_enable_replacements": False,
             },
         )
-        self._pipes = [f"/dev/fd/{number}" for number in range(1024)]
         self.execute("SET TimeZone = 'UTC'")
         self.execute("SET preserve_insertion_order = true")
-        allowed = ", ".join(literal(path) for path in [*(paths or []), *self._pipes])
-        self.execute(f"SET allowed_paths = [{allowed}]")
+        if paths:
+            self.execute(f"SET allowed_paths = [{', '.join(literal(path) for path in paths)}]")
+        folders = ["/dev/fd/", *([folder] if folder else [])]
+        self.execute(f"SET allowed_directories = [{', '.join(literal(path) for path in folders)}]")
         self.execute("SET enable_external_access = false")
         self.execute("SET lock_configuration = true")
 
@@ -47,6 +50,36 @@ class Session:
 
     def close(self) -> None:
         self.connection.close()
+
+
+class Sessions:
+    """Sessions that are used again: one takes longer to make than a small file to read. `folder`: of this
+    machine, whose files they may open. From any thread."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
+        self._free: list[Session] = []
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def take(self) -> Iterator[Session]:
+        """One for the block alone. It is thrown away when the block fails."""
+        with self._lock:
+            session = self._free.pop() if self._free else None
+        session = session or Session(folder=self._folder)
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        with self._lock:
+            self._free.append(session)
+
+    def close(self) -> None:
+        with self._lock:
+            for session in self._free:
+                session.close()
+            self._free.clear()
 
 
 def literal(text: str) -> str:

@@ -28,6 +28,7 @@ from engine.formats import select
 from engine.formats.read_json import JsonTables
 from engine.formats.read_layout import FileColumn, Format, Layout, Unit
 from engine.formats.read_parquet import ParquetTables
+from engine.formats.read_session import Sessions
 from engine.formats.read_text import CsvTables
 from engine.formats.storage import Storage, StoredFile
 from engine.formats.tables import Chosen, FileTable, tables_of
@@ -53,12 +54,15 @@ class FilesSnapshot:
         self._reading = reading
         self._choose = choose
         self._chosen: Chosen | None = None
+        root = storage.local_path("")
+        self._sessions = Sessions(None if root is None else str(root))
         self._tables: dict[str, FileTable] = {}
         self._layouts: dict[str, Layout] = {}
 
     # ------------------------------------------------------------ structure
 
-    def _find(self) -> dict[str, FileTable]:
+    def tables(self) -> dict[str, FileTable]:
+        """The tables by name; nothing of them is read yet."""
         if self._chosen is None:
             chosen = Chosen(self.storage)
             self._choose(chosen)
@@ -68,7 +72,7 @@ class FilesSnapshot:
         return self._tables
 
     def catalog(self, database: str, only: Sequence[str] | None = None) -> Database:
-        tables = self._find()
+        tables = self.tables()
         assert self._chosen is not None
         wanted = [name for name in tables if only is None or name in only]
         structures = tuple(self.layout(name).structure for name in wanted)
@@ -77,7 +81,7 @@ class FilesSnapshot:
     def layout(self, name: str) -> Layout:
         """What a table is; looked at once."""
         if name not in self._layouts:
-            table = self._find()[name]
+            table = self.tables()[name]
             self._layouts[name] = self.format_of(table).look(table)
         return self._layouts[name]
 
@@ -85,8 +89,8 @@ class FilesSnapshot:
         if table.format == "parquet":
             return ParquetTables(self.storage, self._reading, self.database)
         if table.format == "csv":
-            return CsvTables(self.storage, self._reading, self.database)
-        return JsonTables(self.storage, self._reading, self.database)
+            return CsvTables(self.storage, self._reading, self.database, self._sessions)
+        return JsonTables(self.storage, self._reading, self.database, self._sessions)
 
     def query_table(self, name: str, query: str) -> Table:
         raise EngineError(
@@ -145,7 +149,7 @@ class FilesSnapshot:
 
     def position(self) -> str | None:
         digest = hashlib.sha256()
-        for table in self._find().values():
+        for table in self.tables().values():
             for file in table.files:
                 digest.update(f"{file.path}\0{file.size}\0{file.version}\n".encode())
         return digest.hexdigest()[:32]
@@ -154,6 +158,7 @@ class FilesSnapshot:
         return FilesPicture(self)
 
     def close(self) -> None:
+        self._sessions.close()
         self.storage.close()
 
 

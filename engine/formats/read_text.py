@@ -18,6 +18,7 @@ from engine.formats.infer import TextColumn, TextFile, infer
 from engine.formats.manifest import ManifestTable
 from engine.formats.read_csv import CsvFile, Dialect, with_longer_lines
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
+from engine.formats.read_session import Sessions
 from engine.formats.read_types import FileType
 from engine.formats.storage import Storage, StoredFile
 from engine.formats.tables import FileTable
@@ -33,8 +34,9 @@ class CsvState:
 class CsvTables:
     """Implements Format."""
 
-    def __init__(self, storage: Storage, reading: FileReading, schema: str) -> None:
+    def __init__(self, storage: Storage, reading: FileReading, schema: str, sessions: Sessions) -> None:
         self._storage = storage
+        self._sessions = sessions
         self._reading = reading
         self._schema = schema
 
@@ -65,7 +67,7 @@ class CsvTables:
         return read_manifest.layout_of(table, self._schema, units, state)
 
     def _file(self, table: FileTable, file: StoredFile) -> CsvFile:
-        return CsvFile(self._storage, file, table.compression(file))
+        return CsvFile(self._storage, file, table.compression(file), self._sessions)
 
     def _inferred(self, table: FileTable, files: Sequence[CsvFile], dialect: Dialect) -> Layout:
         stored = files[0].names(dialect)

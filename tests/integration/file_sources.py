@@ -31,7 +31,8 @@ def job(
     db: Mapping[str, Any] | None = None,
     **reading: Any,
 ) -> StreamJob:
-    """A convert job of `tables_`, or of all; `reading` are fields of `source.connections.0.files` or `.s3` by their wire names."""
+    """A convert job of `tables_`, or of all; `reading` are fields of `source.connections.0.files` (`.s3`) by
+    their wire names."""
     config = StreamConfig.parse(
         {
             "name": "test",

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
 from engine import ids
 from engine.config import StreamConfig
-from engine.connectors.registry import open_source
+from engine.connectors.files.source import open_source
 from engine.streams.job import StreamJob
 from tests import running
 from tests.integration.file_sources import files_connection, job, printed, types_of
@@ -42,7 +42,7 @@ def tables_in(folder: Path, **reading: Any) -> dict[str, list[str]]:
     config = job(files_connection(folder), NOWHERE, "x", **reading).config
     source = open_source(files_connection(folder), config.source.connections[0])
     try:
-        return {name: [file.path for file in table.files] for name, table in source._find().items()}
+        return {name: [file.path for file in table.files] for name, table in source.tables().items()}
     finally:
         source.close()
 
