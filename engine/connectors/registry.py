@@ -35,6 +35,8 @@ SOURCES = {
     ConnectionType.DUCKDB: "engine.connectors.duckdb.source:open_source",
 }
 TARGETS = {
+    ConnectionType.MYSQL: "engine.connectors.mysql.target:open_target",
+    ConnectionType.MARIADB: "engine.connectors.mysql.target:open_target",
     ConnectionType.POSTGRESQL: "engine.connectors.postgres.target:open_target",
     ConnectionType.FILES: "engine.connectors.files.target:open_target",
     ConnectionType.S3: "engine.connectors.s3.target:open_target",

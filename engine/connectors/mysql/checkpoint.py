@@ -108,8 +108,12 @@ class Checkpoints:
         """Around DDL that must not happen once another attempt owns the stream. EPOCH_SUPERSEDED when it
         does already."""
         with self._lock(session, self.stream_id):
-            self._compare(rows_of(session, self._epoch_query(), (self.stream_id,)))
+            self.compare(session)
             yield
+
+    def compare(self, session: Session) -> None:
+        """EPOCH_SUPERSEDED when another attempt owns the stream now."""
+        self._compare(rows_of(session, self._epoch_query(), (self.stream_id,)))
 
     # ------------------------------------------------------------ the stream
 
