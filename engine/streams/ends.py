@@ -11,7 +11,8 @@ from engine.config import Connection, ConnectionType, Mode, Policies, SourceConn
 from engine.connectors import registry
 from engine.connectors.base import SnapshotSource, Target
 from engine.errors import Code, EngineError
-from engine.streams.job import StreamJob
+from engine.streams.federated import open_federated
+from engine.streams.job import Control, Report, StreamJob
 from engine.streams.several import Member, SeveralSources
 
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
@@ -33,10 +34,19 @@ def check_route(config: StreamConfig, sources: Sequence[Connection], target: Con
         if refused:
             raise EngineError(Code.UNSUPPORTED_ROUTE, reason, field=field)
     aliases = [part.alias for part in config.source.connections]
-    if len(aliases) > 1 and (None in aliases or len(set(aliases)) < len(aliases)):
+    federated = config.source.query is not None
+    for number, part in enumerate(config.source.connections):
+        if federated and (part.tables or part.queries or part.exclude):
+            raise EngineError(
+                Code.VALIDATION_FAILED,
+                "source.query names its tables itself: leave out tables, queries and exclude",
+                field=f"source.connections.{number}",
+            )
+    alike = None in aliases or len(set(aliases)) < len(aliases)
+    if (federated or len(aliases) > 1) and alike:
         raise EngineError(
             Code.VALIDATION_FAILED,
-            "several sources need an alias each, all different",
+            "several sources, and those of a federated query, need an alias each, all different",
             field="source.connections.alias",
         )
 
@@ -48,7 +58,6 @@ def _refusals(config: StreamConfig, target: Connection) -> Iterator[_Refusal]:
     spec, options = config.target.spec, config.source.options
     wanted = _SPECS.get(target.type, "db")
     yield config.mode is Mode.CDC, "mode", "change data capture is not available yet"
-    yield config.source.query is not None, "source.query", "federated streams are not available yet"
     yield (
         bool(options.replication_slot or options.publication_name or options.binlog_position)
         or options.slot_cleanup
@@ -102,11 +111,16 @@ def _connection(job: StreamJob, identifier: str) -> Connection:
         ) from None
 
 
-def open_source(job: StreamJob) -> SnapshotSource:
-    """The source with its database chosen; UNSUPPORTED_ROUTE before anything is opened."""
+def open_source(
+    job: StreamJob, control: Control | None = None, report: Report | None = None
+) -> SnapshotSource:
+    """The source with its database chosen; UNSUPPORTED_ROUTE before anything is opened. `control` and
+    `report` are for a federated one, which has work of its own to do."""
     parts = job.config.source.connections
     connections = [_connection(job, part.connection_id) for part in parts]
     check_route(job.config, connections, target_of(job))
+    if job.config.source.query is not None:
+        return open_federated(job, control, report)
     if len(parts) == 1:
         return registry.open_source(connections[0], parts[0])
     with ExitStack() as opened:

@@ -22,6 +22,7 @@ from engine.connectors.base import (
 )
 from engine.errors import Code, EngineError
 from engine.schema import COPIED_KINDS, Database, Table
+from engine.streams.federated import FederatedSource
 from engine.streams.several import SeveralSources
 
 # Refusals with a code of their own; the others are PLAN_REFUSED.
@@ -224,6 +225,9 @@ def _selected(
     source: SnapshotSource, parts: Sequence[SourceConnection]
 ) -> tuple[Database, dict[str, Selection]]:
     """The tables of all sources of the stream and what is taken of each, by the names they have here."""
+    if isinstance(source, FederatedSource):
+        result = source.result()
+        return Database(source.database, (result,)), {result.name: Selection()}
     if not isinstance(source, SeveralSources):
         found = select_tables(source, parts[0])
         return found, {table.name: selection_of(parts[0], table.name) for table in found.tables}

@@ -192,7 +192,8 @@ class _Run:
         self.rows = self.bytes = 0
         self.notes.clear()
         self.report.stage(1)
-        with closing(open_source(self.job)) as source, closing(open_target(self.job)) as target:
+        source_ = open_source(self.job, self.control, self.report)
+        with closing(source_) as source, closing(open_target(self.job)) as target:
             with self._phase("plan"):
                 plan = make_plan(source, target, self.job.config, target.journal(), self.workers)
                 self.report.plan(plan.to_json())

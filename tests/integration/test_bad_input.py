@@ -230,7 +230,6 @@ UNSUPPORTED = [
     ),
     ({"target": {"id": "target", "spec": {"files": {"fileFormat": "csv"}}}}, "target.spec"),
     ({"target": {"id": "target", "spec": {"gcs": {}}}}, "target.spec"),
-    ({"source": {**BASE["source"], "query": "SELECT 1"}}, "source.query"),
     (
         {"source": {"connections": [{"connectionId": "source", "files": {"paths": ["a.csv"]}}]}},
         "source.connections.0.files",
