@@ -39,7 +39,7 @@ def note_table(table: MappedTable) -> None:
         table.inform("partitions-flattened", f"{count} partitions ({method}) become one plain table.")
     if source.kind is TableKind.SYSTEM_VERSIONED:
         table.warn("system-versioned", "Only the current rows are copied, not their history.")
-    if source.engine and source.engine.lower() != "innodb":
+    if table.is_family and source.engine and source.engine.lower() != "innodb":
         table.inform("engine-changed", f"The table is {source.engine} on the source and InnoDB here.")
     if not source.primary_key:
         table.inform("no-primary-key", "The table has no primary key.")
