@@ -80,3 +80,18 @@ def job(
     )
     ends = {"source": _end(source), "target": _end(target)}
     return StreamJob(stream_id or ids.new("stream"), config, ends)
+
+
+# A schema with keys, defaults, a generated column, a view and a table called like ours.
+SHOP = (
+    "CREATE SCHEMA shop",
+    "CREATE TABLE shop.people (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL DEFAULT 'it''s', n INTEGER"
+    " DEFAULT 7, made TIMESTAMP DEFAULT now(), double_n INTEGER GENERATED ALWAYS AS (n * 2), CHECK (n > 0))",
+    "CREATE TABLE shop.orders (id INTEGER, person INTEGER REFERENCES shop.people (id), u VARCHAR UNIQUE)",
+    "CREATE INDEX by_name ON shop.people (name)",
+    "COMMENT ON TABLE shop.people IS 'who'",
+    "COMMENT ON COLUMN shop.people.name IS 'how'",
+    "CREATE VIEW shop.names AS SELECT name, count(*) AS c FROM shop.people GROUP BY name",
+    "INSERT INTO shop.people (id, name) SELECT i, 'p' || i % 5 FROM range(1, 11) r(i)",
+    "CREATE TABLE shop._dbstreams_checkpoint (x INTEGER)",
+)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from engine.config import Policies
 from engine.connectors.base import ReadColumn, TableRead, TargetColumn, TargetTable
+from engine.connectors.duckdb.native import kept_by, parse
 from engine.errors import Code, EngineError
 from engine.formats import encode_bytes, encode_numbers, encode_text_values, encode_times
 from engine.formats.encode_context import Context, Value, any_true, refuse_first
@@ -165,6 +166,10 @@ _TEXT_STEPS: Mapping[Image, Value] = {
 def shape_of(read: ReadColumn, target: TargetColumn, json: JsonCheck) -> Shape | None:
     """How values read as `read.image` go into a column of that type; None where they would be changed."""
     image, base, arrow = read.image, target.base, read.arrow
+    native = parse(target.type) if read.source.native_type == target.type else None
+    again = kept_by(native) if native is not None else None
+    if again is not None and pa.types.is_string(arrow):
+        return Shape(arrow, encode_text_values.text, again)  # from DuckDB, as it was there
     if base == "VARCHAR" and image in _TEXT_STEPS:
         text = pa.large_string() if image in _LARGE and pa.types.is_large_string(arrow) else pa.string()
         return Shape(text, _TEXT_STEPS[image])

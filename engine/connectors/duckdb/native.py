@@ -86,3 +86,24 @@ def _split(text: str) -> Iterator[str]:
             yield text[start:at]
             start = at + 1
     yield text[start:]
+
+
+_AS_PRINTED = frozenset(
+    {"HUGEINT", "UHUGEINT", "BIGNUM", "BIT", "TIME WITH TIME ZONE", "TIMESTAMP_NS", "TIME_NS"}
+)
+_NOT_FROM_JSON = frozenset({"BLOB", "BIT", "BIGNUM", "VARIANT", "GEOMETRY", UNION})
+
+
+def kept_by(native: Native) -> str | None:
+    """For a value that travelled as text: the expression around it ({}) that makes it that type again, or
+    None where nothing does so exactly."""
+    if native.name in _AS_PRINTED:
+        return f"CAST({{}} AS {native.printed})"
+    if native.is_nested and _from_json(native):
+        return f"CAST(CAST({{}} AS JSON) AS {native.printed})"
+    return None
+
+
+def _from_json(native: Native) -> bool:
+    named = all(native.fields) if native.name == STRUCT else True
+    return named and native.name not in _NOT_FROM_JSON and all(_from_json(part) for part in native.parts)

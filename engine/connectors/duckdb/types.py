@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Note, Severity
 from engine.connectors.duckdb.identifiers import literal
+from engine.connectors.duckdb.native import kept_by, parse
 from engine.schema import Column
 from engine.types import Kind
 
@@ -51,8 +52,14 @@ _INTEGERS = {
 }
 
 
-def map_type(column: Column, policies: Policies, facts: ColumnFacts | None) -> Mapped:
-    """The type of a column on the target."""
+_AS_TEXT = frozenset({Kind.OTHER, Kind.DECIMAL, Kind.ARRAY, Kind.JSON_TEXT})
+
+
+def map_type(column: Column, policies: Policies, facts: ColumnFacts | None, dialect: str = "") -> Mapped:
+    """The type of a column on the target. What comes from DuckDB (`dialect`) keeps its own type."""
+    as_text = column.type.kind in _AS_TEXT and kept_by(parse(column.native_type)) is not None
+    if dialect == "duckdb" and as_text:
+        return Mapped(column.native_type, base_of(column.native_type))
     return _WAYS[column.type.kind](column, policies, facts)
 
 
