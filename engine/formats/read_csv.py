@@ -16,8 +16,10 @@ import duckdb
 from engine.config import CsvDialect
 from engine.errors import Code, EngineError
 from engine.formats.manifest import ManifestCsv
-from engine.formats.read_lines import bad_record, line_of_row
+from engine.formats.read_layout import Unit
+from engine.formats.read_lines import bad_record, line_of_row, records
 from engine.formats.read_session import Feed, Session, Sessions, literal
+from engine.formats.read_split import parts
 from engine.formats.read_stream import coding_of, pieces
 from engine.formats.storage import Storage, StoredFile, changed
 from engine.formats.tables import Compression
@@ -90,18 +92,29 @@ class CsvFile:
 
     @contextlib.contextmanager
     def open(
-        self, dialect: Dialect, columns: Sequence[str], types: Sequence[str] | None = None
+        self,
+        dialect: Dialect,
+        columns: Sequence[str],
+        types: Sequence[str] | None = None,
+        unit: Unit | None = None,
     ) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
-        """A session and the relation of the file in it, to be read once. Raises ROW_REJECTED with file and
-        line for what is not in the dialect, FILE_CHANGED."""
+        """A session and the relation of the file, or of a part, in it, to be read once. Raises ROW_REJECTED
+        with file and line for what is not in the dialect, FILE_CHANGED."""
         local = self.local(dialect.encoding)
+        stream = self.pieces(dialect.encoding)
+        used = dialect
+        if unit is not None and unit.end is not None:
+            local = None
+            stream = pieces(self.storage, self.file, "none", None, unit.start, unit.end)
+            used = replace(dialect, header=dialect.header and unit.start == 0)
+            used = used if unit.start == 0 else replace(used, skip=0)
         with contextlib.ExitStack() as stack:
             session = stack.enter_context(self._sessions.take())
-            feed = None if local else Feed(self.pieces(dialect.encoding))
+            feed = None if local else Feed(stream)
             path = local if feed is None else feed.path
             assert path is not None
             try:
-                yield session.connection, f"read_csv({literal(path)}, {dialect.options(columns, types)})"
+                yield session.connection, f"read_csv({literal(path)}, {used.options(columns, types)})"
             except duckdb.Error as error:
                 if feed is not None:
                     feed.finish()
@@ -115,6 +128,13 @@ class CsvFile:
             if feed is not None:
                 feed.finish()
             self.check()
+
+    def parts(self, dialect: Dialect, rows: int) -> list[Unit] | None:
+        """Parts that can be read apart, of a large file that DuckDB reads from this machine as it is."""
+        if self.local(dialect.encoding) is None:
+            return None
+        with self.storage.open(self.file.path, self.file.version) as stream:
+            return parts(stream, self.file, rows, dialect.skip + dialect.header)
 
     def check(self) -> None:
         """FILE_CHANGED when a file of this machine is no longer the one that was looked at."""
@@ -250,8 +270,6 @@ def with_longer_lines(dialect: Dialect, error: EngineError) -> Dialect | None:
 
 
 def _records(stream: Iterator[bytes], dialect: Dialect) -> Iterator[list[str]]:
-    from engine.formats.read_lines import records
-
     for record in records(stream, dialect):
         yield record.fields
 

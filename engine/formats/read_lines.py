@@ -78,14 +78,13 @@ class _Lines(Iterator[str]):
         left = ""
         for piece in stream:
             left += decoder.decode(piece)
-            lines = left.splitlines(keepends=True) if "\r" in left else left.split("\n")
             if "\r" in left:
                 lines = _by_line_ends(left)
-                left = lines.pop()
-                yield from lines
             else:
-                left = lines.pop()
-                yield from (line + "\n" for line in lines)
+                lines = left.split("\n")
+                lines[:-1] = [line + "\n" for line in lines[:-1]]
+            left = lines.pop()
+            yield from lines
         if left:
             yield left
 

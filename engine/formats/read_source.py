@@ -24,7 +24,7 @@ from engine.connectors.base import (
     TableRead,
 )
 from engine.errors import Code, EngineError
-from engine.formats import select
+from engine.formats import read_query, select
 from engine.formats.read_json import JsonTables
 from engine.formats.read_layout import FileColumn, Format, Layout, Unit
 from engine.formats.read_parquet import ParquetTables
@@ -32,7 +32,7 @@ from engine.formats.read_session import Sessions
 from engine.formats.read_text import CsvTables
 from engine.formats.storage import Storage, StoredFile
 from engine.formats.tables import Chosen, FileTable, tables_of
-from engine.schema import Database, Table
+from engine.schema import Database, Table, TableKind
 
 BATCH_ROWS = 65_536
 
@@ -58,6 +58,7 @@ class FilesSnapshot:
         self._sessions = Sessions(None if root is None else str(root))
         self._tables: dict[str, FileTable] = {}
         self._layouts: dict[str, Layout] = {}
+        self._queries: dict[str, Layout] = {}
 
     # ------------------------------------------------------------ structure
 
@@ -93,14 +94,17 @@ class FilesSnapshot:
         return JsonTables(self.storage, self._reading, self.database, self._sessions)
 
     def query_table(self, name: str, query: str) -> Table:
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE,
-            "SQL over files is not available as a source yet",
-            field="source.connections.0.queries",
-        )
+        """A SELECT over the tables of this source, by their names; files it cannot name."""
+        layout = read_query.look(name, query, self.database, list(self.tables()), self.layout)
+        self._queries[name] = layout
+        return layout.structure
+
+    def layout_of(self, table: Table) -> Layout:
+        """Of a table of the catalog, or of a query."""
+        return self._queries[table.name] if table.kind is TableKind.QUERY else self.layout(table.name)
 
     def facts(self, table: Table, policies: Policies) -> Facts:
-        octets = self.layout(table.name).octets
+        octets = self.layout_of(table).octets
         return Facts({name: ColumnFacts(max_octets=longest) for name, longest in octets.items()})
 
     # ------------------------------------------------------------ reading
@@ -114,7 +118,7 @@ class FilesSnapshot:
         max_rows: int | None = None,
         selection: Selection | None = None,
     ) -> tuple[TableRead, tuple[Note, ...]]:
-        layout = self.layout(table.name)
+        layout = self.layout_of(table)
         chosen = selection or Selection()
         select.check(layout, chosen)
         names = set(chosen.selected_columns) or {column.name for column in table.columns}
@@ -130,9 +134,11 @@ class FilesSnapshot:
         return read, tuple(layout.notes)
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
-        layout = self.layout(read.table.name)
+        layout = self.layout_of(read.table)
         if not layout.units:
             return ()
+        if read.table.kind is TableKind.QUERY:
+            return (Chunk(0, None, read.table.estimated_rows, read.table.estimated_bytes),)
         if read.selection.sorts or read.selection.limit is not None:
             return (_chunk(0, layout.table.files, layout.units),)
         total = sum(unit.bytes for unit in layout.units)
@@ -247,7 +253,7 @@ class FilesReader:
 
     def read(self, read: TableRead, bounds: KeyRange | None) -> Generator[pa.RecordBatch, None, None]:
         self._stop.clear()
-        layout = self._source.layout(read.table.name)
+        layout = self._source.layout_of(read.table)
         units = units_of(layout, bounds)
         columns = [layout.column(column.name) for column in read.columns]
         more = [layout.column(name) for name in select.columns_of(read.selection)]
@@ -262,6 +268,9 @@ class FilesReader:
     def _rows(
         self, layout: Layout, columns: Sequence[FileColumn], units: Sequence[Unit], batch_rows: int
     ) -> Generator[pa.RecordBatch, None, None]:
+        if isinstance(layout.state, read_query.QueryState):
+            yield from read_query.batches(layout, columns, batch_rows, self._whole)
+            return
         form = self._source.format_of(layout.table)
         for unit in units:
             average = max(1, unit.bytes // max(unit.rows, 1))
@@ -285,6 +294,9 @@ class FilesReader:
                     table=layout.table.name,
                     file=unit.file.path,
                 )
+
+    def _whole(self, layout: Layout) -> Generator[pa.RecordBatch, None, None]:
+        return self._rows(layout, layout.columns, layout.units, BATCH_ROWS)
 
     def cancel(self) -> None:
         self._stop.set()

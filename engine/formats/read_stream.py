@@ -57,12 +57,14 @@ def pieces(
 def _range(raw: io.RawIOBase, file: StoredFile, start: int, end: int) -> Iterator[bytes]:
     raw.seek(start)
     left = end - start
+    first = start == 0
     while left > 0:
         piece = raw.read(min(left, PIECE))
         if not piece:
             raise EngineError(Code.FILE_CHANGED, f"{file.path} became shorter", path=file.path)
         left -= len(piece)
-        yield piece
+        yield piece.removeprefix(codecs.BOM_UTF8) if first else piece
+        first = False
 
 
 def coding_of(name: str) -> str:

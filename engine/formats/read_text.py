@@ -94,7 +94,7 @@ class CsvTables:
                     dialect = longer
                     continue
                 raise _with_line(error, files, dialect) from None
-        return make_layout(
+        layout = make_layout(
             table,
             self._schema,
             [(column.name, column.sql, found.types[column.name]) for column in columns],
@@ -103,6 +103,12 @@ class CsvTables:
             found.octets,
             CsvState(dialect, len(columns)),
         )
+        layout.units = [
+            part
+            for file, unit in zip(files, layout.units, strict=True)
+            for part in file.parts(dialect, unit.rows) or [unit]
+        ]
+        return layout
 
     def batches(
         self, layout: Layout, columns: Sequence[FileColumn], unit: Unit, rows: int
@@ -115,7 +121,7 @@ class CsvTables:
             return
         kinds = {column.stored: _native(column.how) for column in layout.columns}
         types = [kinds.get(name) or "VARCHAR" for name in names]
-        with file.open(state.dialect, names, types) as (connection, relation):
+        with file.open(state.dialect, names, types, unit) as (connection, relation):
             expressions = [sent(column, kinds[column.stored] is not None) for column in columns]
             yield from stream(connection, f"SELECT {', '.join(expressions)} FROM {relation}", columns, rows)
 

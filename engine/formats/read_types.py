@@ -81,6 +81,10 @@ def _temporal(
     name: str, kind: Kind, image: Image, arrow: pa.DataType, pattern: str, made: str, carrier: pa.DataType
 ) -> FileType:
     valid = f"(regexp_full_match({{c}}, '{pattern}') AND TRY_CAST({{c}} AS {name}) IS NOT NULL)"
+    if name in ("DATE", "TIMESTAMP"):
+        # What prints as it stands costs no regular expression; the years are those with four digits.
+        printed = f"CAST(TRY_CAST({{c}} AS {name}) AS VARCHAR) = {{c}} AND strlen({{c}}) <= 26"
+        valid = f"(CASE WHEN {printed} THEN {{c}} < 'A' AND NOT contains({{c}}, '(') ELSE {valid} END)"
     fraction = 0 if kind is Kind.DATE else 6
     return FileType(
         name, LogicalType(kind, fraction=fraction), image, arrow, name, valid, made, carrier=carrier

@@ -415,3 +415,71 @@ def test_the_way_back(tmp_path: Path, mariadb: MysqlEndpoint, postgres: Postgres
     part = next(path for path in (tmp_path / "t").iterdir() if path.name.startswith("part-"))
     part.write_bytes(part.read_bytes() + b"x")
     assert refused(tmp_path, postgres)["code"] == "FILE_CHANGED"
+
+
+# ---------------------------------------------------------------- queries
+
+
+def test_a_select_over_files(tmp_path: Path, postgres: PostgresEndpoint) -> None:
+    """files-query: tables by their names, joined over formats; the types are those of the result."""
+    write(tmp_path, orders_dot_csv="id,item,clock\n1,007,03:04:05\n2,008,\n3,007,\n")
+    items = {"code": ["007", "008"], "price": [Decimal("1.10"), Decimal("2.00")], "key": [KEY.bytes, None]}
+    kinds = pa.schema([("code", pa.string()), ("price", pa.decimal128(10, 2)), ("key", pa.uuid())])
+    pq.write_table(pa.table(items, kinds), tmp_path / "items.parquet")
+    query = (
+        "SELECT i.code, sum(price) AS total, count(*) AS n, min(key) AS key, min(clock) AS clock,"
+        " list(o.id ORDER BY o.id) AS ids FROM orders o JOIN items i ON o.item = i.code"
+        " GROUP BY ALL ORDER BY 1; -- done"
+    )
+    database, _ = loaded(tmp_path, postgres, queries=[{"name": "totals", "query": query}])
+    assert types_of(postgres, database, "totals") == {
+        "code": "text",
+        "total": "numeric(38,2)",
+        "n": "bigint",
+        "key": "uuid",
+        "clock": "time(6) without time zone",
+        "ids": "json",
+    }
+    assert printed(postgres, database, "totals") == [
+        ("007", "2.20", "2", str(KEY), "03:04:05", "[1,3]"),
+        ("008", "2.00", "1", None, None, "[2]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT * FROM read_csv('{outside}')", "disabled"),
+        ("SELECT * FROM read_text('/etc/passwd')", "disabled"),
+        ("SELECT * FROM '{outside}'", "secret"),
+        ("COPY t TO '{outside}'", "one SELECT"),
+        ("SELECT 1; SELECT 2", "one SELECT"),
+        ("ATTACH '{outside}' AS x", "one SELECT"),
+        ("SELECT x, x FROM t", "two columns called x"),
+        ("SELECT nothing FROM t", "nothing"),
+        ("SELEC", "syntax error"),
+        ("SELECT 1) TO '{outside}' --", "syntax error"),
+    ],
+)
+def test_what_a_select_may_not(tmp_path: Path, postgres: PostgresEndpoint, query: str, said: str) -> None:
+    """files-query: no file, no network, no second statement."""
+    base = tmp_path / "base"
+    write(tmp_path, secret_dot_csv="x\n1\n")
+    write(base, t_dot_csv="x\n1\n")
+    text = query.replace("{outside}", str(tmp_path / "secret.csv"))
+    error = refused(base, postgres, queries=[{"name": "q", "query": text}])
+    assert error["code"] == "QUERY_FAILED"
+    assert said in error["error"]
+    assert (tmp_path / "secret.csv").read_text() == "x\n1\n"
+
+
+def test_a_large_file_in_parts(tmp_path: Path, postgres: PostgresEndpoint, monkeypatch: Any) -> None:
+    """files-chunks: a file read in parts gives each row once, as one that is read whole does."""
+    monkeypatch.setattr("engine.formats.read_split.PART", 20_000)
+    rows = "".join(f'{number},"name, {number}",{number}.50\n' for number in range(5000))
+    (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbfid,name,price\n" + rows.encode())
+    options = {"chunkBytes": 65_536}
+    database, _ = loaded(tmp_path, postgres, options=options)
+    found = postgres.query("SELECT count(*), count(DISTINCT id), sum(price) FROM t", database=database)
+    assert [tuple(str(value) for value in row) for row in found] == [("5000", "5000", "12500000.00")]
+    assert postgres.scalar("SELECT name FROM t WHERE id = 4999", database=database) == "name, 4999"
