@@ -39,6 +39,7 @@ from engine.streams.ends import (
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
+from engine.streams.several import gives_raw
 from engine.streams.snapshot import DataPhase, Task, Totals
 
 ATTEMPTS = 6  # at a stream whose connections are lost
@@ -287,7 +288,7 @@ class _Run:
         if target.spec.skip_data:
             return
         self.report.stage(3)
-        waves = self._tasks(target, plan, journal)
+        waves = self._tasks(source, target, plan, journal)
         count = min(self.workers, max((len(wave) for wave in waves), default=0))
         prefer: ReaderKind = (
             "connectorx" if self.job.config.source.options.reader == "connectorx" else "native"
@@ -305,13 +306,15 @@ class _Run:
         if picture.broken:
             self._note([_PICTURE_LOST])
 
-    def _tasks(self, target: Target, plan: Plan, journal: Mapping[str, TableState]) -> list[list[Task]]:
+    def _tasks(
+        self, source: SnapshotSource, target: Target, plan: Plan, journal: Mapping[str, TableState]
+    ) -> list[list[Task]]:
         by_name = {table.target.name: table for table in plan.tables}
         waves = []
         for names in plan.waves:
             tasks: list[Task] = []
             for name in names:
-                tasks += self._tasks_of(target, by_name[name], journal[name])
+                tasks += self._tasks_of(source, target, by_name[name], journal[name])
             # The largest first, so that the last worker does not end alone.
             if not self.job.config.limits.number_of_events:
                 tasks.sort(
@@ -320,11 +323,16 @@ class _Run:
             waves.append(tasks)
         return waves
 
-    def _tasks_of(self, target: Target, table: TablePlan, state: TableState) -> list[Task]:
+    def _tasks_of(
+        self, source: SnapshotSource, target: Target, table: TablePlan, state: TableState
+    ) -> list[Task]:
         table_plan = TablePlan(table.read, target.as_found(table.target), table.chunks, table.creates)
         load = target.load_table(table.read, table.target)
         # Undecoded rows cannot be counted off one by one.
-        raw = not self.job.config.limits.number_of_events and target.takes_raw(table.read, table_plan.target)
+        counted = self.job.config.limits.number_of_events > 0
+        raw = (
+            not counted and gives_raw(source, table.read) and target.takes_raw(table.read, table_plan.target)
+        )
         left = [chunk for chunk in chunks_from(state) if chunk.number not in state.chunks]
         if not left:
             self.report.table(table.target.schema, table.target.name, phase="indexes")

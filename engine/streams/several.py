@@ -173,6 +173,12 @@ def _renamed(key: ForeignKey, table: Table, names: Mapping[tuple[str, str], str]
     return replace(key, ref_table=names.get((alias, key.ref_table), key.ref_table))
 
 
+def gives_raw(source: SnapshotSource, read: TableRead) -> bool:
+    """Whether readers of this table are RawReaders: those of a PostgreSQL server are."""
+    owner = source.owner(read).source if isinstance(source, SeveralSources) else source
+    return owner.info.flavor == "postgresql"
+
+
 class SeveralPictures:
     """One picture a source. They are not of one moment: two servers have no common one."""
 

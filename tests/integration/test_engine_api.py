@@ -152,7 +152,7 @@ def test_configs_are_stored_as_sent_with_defaults(engine: Engine, tmp_path: Path
 @pytest.mark.parametrize(
     ("source", "target", "mode", "code"),
     [
-        ("postgresql", "mysql", "convert", Code.UNSUPPORTED_ROUTE),
+        ("postgresql", "mysql", "cdc", Code.UNSUPPORTED_ROUTE),
         ("mysql", "postgresql", "cdc", Code.UNSUPPORTED_ROUTE),
         ("mysql", None, "convert", Code.CONNECTION_NOT_FOUND),
     ],

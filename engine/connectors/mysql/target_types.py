@@ -74,7 +74,7 @@ def family_type(column: Column, context: TypeContext) -> MappedType:
         )
         return MappedType("longblob", conversion="bytes as they are", key_bytes=None, remarks=(note,))
     mapped = _native(column) if context.same_flavor else _other_flavor(column, context)
-    if column.charset is None or mapped.charset is not None or kind not in _TEXTS:
+    if column.charset is None or mapped.charset is not None or kind not in _TEXTS or mapped.sql == "json":
         return mapped
     return _collated(column, mapped, context.server)
 
