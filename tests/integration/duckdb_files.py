@@ -53,6 +53,7 @@ def job(
     *,
     database: str | None = None,
     source_schema: str | None = None,
+    target_database: str | None = None,
     tables: list[str] | None = None,
     queries: Mapping[str, str] | None = None,
     selections: Mapping[str, Mapping[str, Any]] | None = None,
@@ -62,6 +63,8 @@ def job(
 ) -> StreamJob:
     """A convert job between two ends, a path meaning a DuckDB file; `db` are fields of `target.spec.db` by
     their wire names."""
+    if target_database is not None:
+        db["database"] = target_database
     part: dict[str, Any] = {"connectionId": "source"}
     if database is not None:
         part["database"] = database

@@ -146,11 +146,10 @@ def test_values_arrive_in_postgres_as_duckdb_prints_them(
     _fill(file)
     stream = job(
         file,
-        running.connection(postgres),
-        database=None,
-        **{"policies": {"infinity": "sentinel", "unboundedNumeric": "text"}},
+        postgres,
+        target_database=postgres_database,
+        policies={"infinity": "sentinel", "unboundedNumeric": "text"},
     )
-    stream.config.target.spec.db.__dict__["database"] = postgres_database
     running.finish(stream)
     for case in CASES:
         want = ask(file, f'SELECT id, {case.duck} FROM main."{case.name}" ORDER BY id')
