@@ -10,7 +10,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from engine.config import FileReading, Policies, Selection
+from engine.config import CsvDialect, FileReading, Policies, Selection
 from engine.connectors.base import (
     Chunk,
     ColumnFacts,
@@ -76,8 +76,32 @@ class FilesSnapshot:
         tables = self.tables()
         assert self._chosen is not None
         wanted = [name for name in tables if only is None or name in only]
-        structures = tuple(self.layout(name).structure for name in wanted)
+        layouts = [self.layout(name) for name in wanted]
+        self._check_reading(layouts)
+        structures = tuple(layout.structure for layout in layouts)
         return Database(database, structures, notes=tuple(self._chosen.notes))
+
+    def _check_reading(self, layouts: Sequence[Layout]) -> None:
+        """Nothing that was asked for is passed over in silence."""
+        inferred = [layout for layout in layouts if layout.table.manifest is None]
+        names = {column.name for layout in inferred for column in layout.columns}
+        names |= {f"{layout.table.name}.{column.name}" for layout in inferred for column in layout.columns}
+        others = {name for name in self.tables() if all(name != layout.table.name for layout in layouts)}
+        for name in self._reading.columns:
+            if name not in names and name.partition(".")[0] not in others:
+                raise EngineError(
+                    Code.UNKNOWN_COLUMN,
+                    f"columns: no table whose types are inferred has a column {name}",
+                    field="columns",
+                    column=name,
+                )
+        formats = {table.format for table in self.tables().values() if table.manifest is None}
+        given = self._reading.csv
+        alone = given.model_copy(update={"encoding": None}) if formats & {"json", "jsonl"} else given
+        if "csv" not in formats and alone != CsvDialect():
+            raise EngineError(
+                Code.VALIDATION_FAILED, "csv: there is no CSV file that it could be about", field="csv"
+            )
 
     def layout(self, name: str) -> Layout:
         """What a table is; looked at once."""

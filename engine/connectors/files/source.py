@@ -8,6 +8,7 @@ import duckdb
 
 from engine.config import Connection, FilesSource, SourceConnection
 from engine.connectors.base import ServerInfo
+from engine.connectors.files.session import open_storage
 from engine.connectors.files.storage import LocalStorage
 from engine.errors import Code, EngineError
 from engine.formats.read_source import FilesSnapshot
@@ -18,11 +19,12 @@ from engine.formats.tables import Chosen
 def open_source(connection: Connection, part: SourceConnection) -> FilesSnapshot:
     """The files that `part.files` chooses under the connection's base path. Nothing is read yet.
 
-    Raises PATH_NOT_ALLOWED for a path that leads out; VALIDATION_FAILED when the base path is no folder.
+    Raises CONNECTION_FAILED without the connection's folder; PATH_NOT_ALLOWED for a path that leads out;
+    VALIDATION_FAILED when `basePath` is no folder.
     """
     assert connection.spec.files is not None
     reading = part.files or FilesSource()
-    root = LocalStorage(connection.spec.files.base_path)
+    root = open_storage(connection)
     inner = root.local_path("/".join(parts_of(reading.base_path)))
     assert inner is not None
     if not inner.is_dir():
