@@ -83,7 +83,7 @@ def type_of(*parts: Sequence[str | None], family: str = "any", asked: str | None
     ],
 )
 def test_what_texts_are_taken_for(values: list[str | None], expected: str) -> None:
-    """csv-inference, csv-leading-zeros, csv-big-integers, csv-ambiguous-date. slug: csv-decimals"""
+    """csv-inference, csv-leading-zeros, csv-big-integers, csv-ambiguous-date, csv-decimals."""
     assert type_of(values) == expected
 
 
