@@ -16,8 +16,8 @@ from engine.errors import Code, EngineError
 from engine.formats import read_manifest, read_types
 from engine.formats.infer import Inferred, TextColumn, TextFile, infer
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
-from engine.formats.read_members import Members, ObjectStream, Token
-from engine.formats.read_session import Sessions
+from engine.formats.read_members import TOKENS, Members, ObjectStream, Token
+from engine.formats.read_session import Pulled, Sessions
 from engine.formats.read_stream import pieces
 from engine.formats.read_text import asked_types, batches_of, decoded, make_layout, renamed_notes, sent
 from engine.formats.read_types import FileType
@@ -105,9 +105,15 @@ class JsonTables:
             count = 0
             for members in self._objects(table, file):
                 count += 1
-                for key, (token, _) in members.items():
-                    kinds[key] = kinds.get(key, Token(0)) | token
-                    counts[key] = counts.get(key, 0) + 1
+                for key, value in members.items():
+                    token = TOKENS[type(value)]
+                    known = kinds.get(key)
+                    if known is None:
+                        kinds[key], counts[key] = token, 1
+                        continue
+                    counts[key] += 1
+                    if token not in known:
+                        kinds[key] = known | token
             rows[file.path] = count
         total = sum(rows.values())
         return kinds, rows, {key for key, count in counts.items() if count < total}
@@ -119,7 +125,8 @@ class JsonTables:
         """The texts of a file as a relation with a column for each of `places`: its name → the key."""
         schema = pa.schema([pa.field(name, pa.string()) for name in places])
         failure: list[EngineError] = []
-        batches = self._texts(self._objects(table, file, raw), list(places.values()), schema, failure)
+        objects = self._objects(table, file, raw)
+        batches = Pulled(self._texts(objects, list(places.values()), schema, failure))
         try:
             with self._sessions.take() as session:
                 session.connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
@@ -197,7 +204,7 @@ def _grouped(objects: ObjectStream) -> Iterator[list[Members]]:
     size = 0
     for members in objects:
         group.append(members)
-        size += sum(len(text) for _, text in members.values())
+        size += objects.size
         if len(group) >= BATCH or size >= BATCH_CHARACTERS:
             yield group
             group, size = [], 0
@@ -205,11 +212,10 @@ def _grouped(objects: ObjectStream) -> Iterator[list[Members]]:
         yield group
 
 
-_NONE = (Token.NULL, "")
-
-
 def _column(objects: ObjectStream, group: Sequence[Members], key: str) -> pa.Array:
-    values = [None if (found := members.get(key, _NONE))[0] is Token.NULL else found[1] for members in group]
+    values = [members.get(key) for members in group]
+    if True in values or False in values:
+        values = [_WORDS[value] if isinstance(value, bool) else value for value in values]
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError as error:
@@ -219,6 +225,9 @@ def _column(objects: ObjectStream, group: Sequence[Members], key: str) -> pa.Arr
             f" ({error.object[error.start : error.end]!a}), which is no text",
             column=key,
         ) from None
+
+
+_WORDS = {True: "true", False: "false"}
 
 
 def _fixed(kinds: Token, asked: FileType | None) -> FileType | None:

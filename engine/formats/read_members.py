@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from enum import IntFlag
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
@@ -26,12 +26,27 @@ class Token(IntFlag):
     NESTED = 16
 
 
-Member = tuple[Token, str]  # of a string its characters, of anything else the text as it stands
-Members = dict[str, Member]
+class Number(str):
+    """The text of a number."""
+
+
+class Nested(str):
+    """The text of an object, of an array, or of any value of a key whose own text is wanted."""
+
+
+Value = str | bool | None  # a string's characters, Number, Nested, true or false, null
+Members = dict[str, Value]
+TOKENS: Mapping[type, Token] = {
+    str: Token.STRING,
+    Number: Token.NUMBER,
+    Nested: Token.NESTED,
+    bool: Token.BOOL,
+    type(None): Token.NULL,
+}
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_WORDS = {"n": ("null", Token.NULL), "t": ("true", Token.BOOL), "f": ("false", Token.BOOL)}
+_WORDS: Mapping[str, tuple[str, Value]] = {"n": ("null", None), "t": ("true", True), "f": ("false", False)}
 
 
 def _no_constant(name: str) -> None:
@@ -40,6 +55,20 @@ def _no_constant(name: str) -> None:
 
 # Only finds the end of a nested value: what it makes of it is thrown away.
 _scan = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
+
+
+def _once(pairs: list[tuple[str, Value]]) -> Members:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+# For an object without nested values, all of it at once.
+_scan_flat = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_no_constant, object_pairs_hook=_once
+).scan_once  # type: ignore[attr-defined]
+_PLAIN = frozenset((str, Number, bool, type(None)))
 
 
 class _Fault(Exception):
@@ -53,8 +82,19 @@ class _Fault(Exception):
 
 
 def members(text: str, at: int, raw: frozenset[str]) -> tuple[Members, int]:
-    """The members of the object at text[at], and where it ends. Strings of the keys in `raw` are given as
-    they stand, with their quotes. _Fault for what is no object."""
+    """The members of the object at text[at], and where it ends. Values of the keys in `raw` are Nested.
+    _Fault for what is no object."""
+    try:
+        found, end = _scan_flat(text, at)
+    except (StopIteration, ValueError, RecursionError):
+        return _members(text, at, raw)  # which knows what is wrong, and where
+    if _PLAIN.issuperset(map(type, found.values())) and (not raw or raw.isdisjoint(found)):
+        return found, end
+    return _members(text, at, raw)
+
+
+def _members(text: str, at: int, raw: frozenset[str]) -> tuple[Members, int]:
+    """The same a value at a time."""
     found: Members = {}
     at = _space(text, at + 1)
     if text.startswith("}", at):
@@ -67,10 +107,10 @@ def members(text: str, at: int, raw: frozenset[str]) -> tuple[Members, int]:
         if not text.startswith(":", at):
             raise _Fault(at, "':' should stand here", at >= len(text))
         start = _space(text, at + 1)
-        token, value, at = _value(text, start)
+        value, at = _value(text, start)
         if key in found:
             raise _Fault(start, f"the key {key!r} stands twice in one object")
-        found[key] = (token, text[start:at]) if key in raw else (token, value)
+        found[key] = Nested(text[start:at]) if key in raw and value is not None else value
         at = _space(text, at)
         if text.startswith(",", at):
             at = _space(text, at + 1)
@@ -95,25 +135,24 @@ def _string(text: str, at: int) -> tuple[str, int]:
     return value, end
 
 
-def _value(text: str, at: int) -> tuple[Token, str, int]:
+def _value(text: str, at: int) -> tuple[Value, int]:
     first = text[at : at + 1]
     if first == '"':
-        value, end = _string(text, at)
-        return Token.STRING, value, end
+        return _string(text, at)
     if first in ("{", "["):
         return _nested(text, at)
     if first in _WORDS:
-        word, token = _WORDS[first]
+        word, meant = _WORDS[first]
         if text.startswith(word, at):
-            return token, word, at + len(word)
+            return meant, at + len(word)
     elif (match := _NUMBER.match(text, at)) is not None:
         if match.end() >= len(text):
             raise _Fault(at, "the object does not end", True)
-        return Token.NUMBER, match[0], match.end()
+        return Number(match[0]), match.end()
     raise _Fault(at, "no JSON value stands here", at + 5 >= len(text))
 
 
-def _nested(text: str, at: int) -> tuple[Token, str, int]:
+def _nested(text: str, at: int) -> tuple[Value, int]:
     try:
         _, end = _scan(text, at)
     except StopIteration as stop:
@@ -123,7 +162,7 @@ def _nested(text: str, at: int) -> tuple[Token, str, int]:
         raise _Fault(error.pos, error.msg.lower(), unfinished) from None
     except (ValueError, RecursionError) as error:
         raise _Fault(at, str(error)) from None
-    return Token.NESTED, text[at:end], end
+    return Nested(text[at:end]), end
 
 
 class ObjectStream:
@@ -139,6 +178,11 @@ class ObjectStream:
         self._ended = False
         self._line = 1  # of text[0]
         self._start = 0
+
+    @property
+    def size(self) -> int:
+        """Characters of the last object given."""
+        return self._at - self._start
 
     @property
     def line(self) -> int:

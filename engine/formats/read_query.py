@@ -19,7 +19,7 @@ import pyarrow as pa
 from engine.errors import Code, EngineError
 from engine.formats import read_types
 from engine.formats.read_layout import FileColumn, Layout, Unit
-from engine.formats.read_session import MEMORY, THREADS, literal, quote
+from engine.formats.read_session import MEMORY, THREADS, Pulled, literal, quote
 from engine.formats.read_text import batches_of
 from engine.formats.read_types import FileType
 from engine.formats.select import carried
@@ -150,7 +150,7 @@ def _create(connection: duckdb.DuckDBPyConnection, source: Layout, read: Rows | 
     schema = pa.schema([pa.field(column.name, carried(column.arrow)) for column in source.columns])
     failure: list[BaseException] = []
 
-    def carry() -> Iterator[pa.RecordBatch]:
+    def carry() -> Generator[pa.RecordBatch, None, None]:
         if read is None:
             return
         try:
@@ -160,11 +160,14 @@ def _create(connection: duckdb.DuckDBPyConnection, source: Layout, read: Rows | 
                     for array, field in zip(batch.columns, schema, strict=True)
                 ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except GeneratorExit:
+            raise
         except BaseException as error:
             failure.append(error)
             raise
 
-    connection.register("_rows", pa.RecordBatchReader.from_batches(schema, carry()))
+    pulled = Pulled(carry())
+    connection.register("_rows", pa.RecordBatchReader.from_batches(schema, pulled))
     values = ", ".join(f"{_value(column)} AS {quote(column.name)}" for column in source.columns)
     try:
         connection.execute(f"CREATE TABLE {quote(source.table.name)} AS SELECT {values} FROM _rows")
@@ -173,6 +176,7 @@ def _create(connection: duckdb.DuckDBPyConnection, source: Layout, read: Rows | 
             raise failure[0] from None
         raise _failed(error) from error
     finally:
+        pulled.close()
         connection.unregister("_rows")
     if failure:
         raise failure[0]

@@ -6,9 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import duckdb
+import pyarrow as pa
 
 from engine.errors import Code, EngineError
 
@@ -80,6 +81,28 @@ class Sessions:
             for session in self._free:
                 session.close()
             self._free.clear()
+
+
+class Pulled(Iterator[pa.RecordBatch]):
+    """Batches of a generator for DuckDB, which pulls from threads of its own, and may still do so when a
+    query has ended that wanted no more (a LIMIT, an error)."""
+
+    def __init__(self, batches: Generator[pa.RecordBatch, None, None]) -> None:
+        self._batches = batches
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def __next__(self) -> pa.RecordBatch:
+        with self._lock:
+            if self._ended:
+                raise StopIteration
+            return next(self._batches)
+
+    def close(self) -> None:
+        """Nobody gets another batch; waits for the one that is being made."""
+        self._ended = True
+        with self._lock:
+            self._batches.close()
 
 
 def literal(text: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from engine.config import Filter, Selection
 from engine.errors import Code, EngineError
 from engine.formats.read_layout import FileColumn, Layout
-from engine.formats.read_session import MEMORY, THREADS, literal, quote
+from engine.formats.read_session import MEMORY, THREADS, Pulled, literal, quote
 from engine.types import Image
 
 _COMPARED = {  # image → type a value of a filter is cast to; None: not compared by value
@@ -136,7 +136,8 @@ def apply(
     through = pa.schema([pa.field(column.name, carried(column.arrow)) for column in given])
     result = pa.schema([pa.field(column.name, column.arrow) for column in wanted])
     failure: list[BaseException] = []
-    source = pa.RecordBatchReader.from_batches(through, _carry(batches, through, failure))
+    pulled = Pulled(_carry(batches, through, failure))
+    source = pa.RecordBatchReader.from_batches(through, pulled)
     folder = tempfile.mkdtemp(prefix="dbstreams-sort-")
     connection = duckdb.connect(":memory:", config={"threads": THREADS, "memory_limit": MEMORY})
     try:
@@ -164,6 +165,7 @@ def apply(
             raise failure[0] from None
         raise EngineError(Code.QUERY_FAILED, f"selecting rows failed: {str(error)[:300]}") from error
     finally:
+        pulled.close()
         connection.close()
         batches.close()
         shutil.rmtree(os.fspath(folder), ignore_errors=True)
@@ -181,6 +183,8 @@ def _carry(
                 ],
                 schema=schema,
             )
+    except GeneratorExit:
+        raise
     except BaseException as error:
         failure.append(error)
         raise
