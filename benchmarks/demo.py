@@ -1,17 +1,21 @@
 """`make demo`: a MariaDB of a million rows into a PostgreSQL, over REST, compared row by row.
 
 Starts private servers and a dbstreams server, all on 127.0.0.1 and in temporary folders, and removes them.
-Exit codes: 0 everything equal, 1 something is off, 2 the database servers are not installed, 130 Ctrl-C.
+Where the database servers are not installed (or with --without-servers) the same job is done on the embedded
+default: sample CSV files into a DuckDB database.
+Exit codes: 0 everything equal, 1 something is off, 130 Ctrl-C.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -25,7 +29,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from benchmarks import sample
+from benchmarks import demo_files, sample
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
 from benchmarks.rest import ApiServer, CallFailed
 from benchmarks.sample_tables import TABLES
@@ -43,24 +47,41 @@ class Off(RuntimeError):
     """Something the demo promises did not come true."""
 
 
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is moved: bodies of the two connections and of the stream config (without the ids of its ends),
+    the rows that must arrive, and how both ends are asked for themselves."""
+
+    names: tuple[str, str]  # of the two systems, for people
+    connections: tuple[dict[str, Any], dict[str, Any]]
+    config: dict[str, Any]
+    rows: int
+    ask: tuple[Ask, Ask]
+    places: tuple[str, str]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demo", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="of the sample database (1 is 1.16M rows)")
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
+    parser.add_argument(
+        "--without-servers",
+        action="store_true",
+        default=os.environ.get("DBSTREAMS_DEMO_FALLBACK") == "1",
+        help="CSV files into an embedded DuckDB database (also by DBSTREAMS_DEMO_FALLBACK=1)",
+    )
     options = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        run(console, options.scale, keep=options.keep)
-    except ServerMissing as error:
-        console.print(
-            f"The demo needs real database servers: {error}.\n"
-            "The fallback, sample CSV files into an embedded DuckDB database, is not available in this "
-            "release,\nso there is nothing to show here.",
-            markup=False,
-        )
-        sys.exit(2)
+        if options.without_servers:
+            run(console, files_job, options.scale, keep=options.keep)
+        else:
+            with_servers(console, options.scale, keep=options.keep)
     except (Off, CallFailed) as error:
         console.print(f"The demo failed: {error}", markup=False, style="red")
         sys.exit(1)
@@ -73,30 +94,114 @@ def _terminated(*_: object) -> NoReturn:
     sys.exit(143)
 
 
-def run(console: Console, scale: float, *, keep: bool = False) -> None:
+def with_servers(console: Console, scale: float, *, keep: bool = False) -> None:
+    """On real servers, or on files where there are none."""
+    try:
+        run(console, servers_job, scale, keep=keep)
+    except ServerMissing as error:
+        console.print(
+            f"There are no database servers to show this on: {error}.\n"
+            "So the same job runs on the embedded default: sample CSV files into a DuckDB database.",
+            markup=False,
+        )
+        run(console, files_job, scale, keep=keep)
+
+
+def run(
+    console: Console,
+    prepare: Callable[[Console, ExitStack, float], Job],
+    scale: float,
+    *,
+    keep: bool = False,
+) -> None:
     """The demo, in the order a user would do it. Raises Off, CallFailed, ServerMissing."""
     with ExitStack() as stack:
-        with step(console, "starting a private MariaDB and a private PostgreSQL"):
-            source = stack.enter_context(MariaDB())
-            target = stack.enter_context(Postgres())
-        with step(console, f"making the sample database {DATABASE!r}"):
-            made = sample.build(source, DATABASE, scale)
-        console.print(f"  {len(TABLES)} tables, {made:,} rows")
+        job = prepare(console, stack, scale)
+        console.print(f"  {len(TABLES)} tables, {job.rows:,} rows")
         with step(console, "starting dbstreams serve"):
             api = stack.enter_context(ApiServer())
         try:
-            move(console, api, source, target, made)
+            move(console, api, job)
         except CallFailed as error:
             raise CallFailed(f"{error}\nThe server's log ends:\n{api.log_tail()}") from None
-        ask(console, source, target)
+        ask(console, job)
         show_calls(console, api)
         if keep:
             console.print("\nEverything stays up until Ctrl-C.")
-            console.print(f"  {source.url(DATABASE)}\n  {target.url(DATABASE)}")
+            console.print("  " + "\n  ".join(job.places))
             try:
                 signal.pause()
             except KeyboardInterrupt:
                 console.print()
+
+
+def servers_job(console: Console, stack: ExitStack, scale: float) -> Job:
+    """A private MariaDB with the sample in it and an empty private PostgreSQL."""
+    with step(console, "starting a private MariaDB and a private PostgreSQL"):
+        source = stack.enter_context(MariaDB())
+        target = stack.enter_context(Postgres())
+    with step(console, f"making the sample database {DATABASE!r}"):
+        made = sample.build(source, DATABASE, scale)
+    return Job(
+        ("MariaDB", "PostgreSQL"),
+        (
+            {**_server("shop on MariaDB", source), "database": DATABASE},
+            _server("warehouse", target),
+        ),
+        {
+            "name": "shop to PostgreSQL",
+            "mode": "convert",
+            "source": {"connections": [{"database": DATABASE}]},
+            "target": {"spec": {"db": {"database": DATABASE, "schema": "public"}}},
+        },
+        made,
+        (
+            lambda question: source.query(question, database=DATABASE),
+            lambda question: target.query(question, database=DATABASE),
+        ),
+        (source.url(DATABASE), target.url(DATABASE)),
+    )
+
+
+def _server(name: str, server: MysqlEndpoint | PostgresEndpoint) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": server.kind,
+        "host": server.host,
+        "port": server.port,
+        "username": server.user,
+        "password": server.password,
+    }
+
+
+def files_job(console: Console, stack: ExitStack, scale: float) -> Job:
+    """The sample as CSV files, and a DuckDB database that the stream makes."""
+    with step(console, "making the sample CSV files"):
+        files = stack.enter_context(demo_files.sample(scale))
+    return Job(
+        ("CSV", "DuckDB"),
+        (
+            {
+                "name": "shop as CSV",
+                "type": "files",
+                "spec": {"files": {"basePath": str(files.source)}},
+            },
+            {
+                "name": "warehouse",
+                "type": "duckdb",
+                "spec": {"duckdb": {"path": str(files.target)}},
+            },
+        ),
+        {
+            "name": "shop to DuckDB",
+            "mode": "convert",
+            "source": {"connections": [{}]},
+            "target": {"spec": {"db": {}}},
+        },
+        files.rows,
+        (files.ask_source, files.ask_target),
+        (str(files.source), str(files.target)),
+    )
 
 
 @contextmanager
@@ -108,49 +213,35 @@ def step(console: Console, what: str) -> Iterator[None]:
     console.print(f"{'' if console.is_terminal else '  '}{time.monotonic() - began:.1f} s")
 
 
-def move(
-    console: Console, api: ApiServer, source: MysqlEndpoint, target: PostgresEndpoint, expected: int
-) -> None:
+def move(console: Console, api: ApiServer, job: Job) -> None:
     """Connections, config, start, progress, comparison."""
-    ids = {}
-    ends = (("shop on MariaDB", source, DATABASE, "SOURCE"), ("warehouse", target, None, "TARGET"))
-    for name, server, database, variable in ends:
-        body = {
-            "name": name,
-            "type": server.kind,
-            "host": server.host,
-            "port": server.port,
-            "username": server.user,
-            "password": server.password,
-            **({"database": database} if database else {}),
-        }
-        ids[server.kind] = api.call("POST", "/connections", body, variable=variable)["id"]
+    source, target = (
+        api.call("POST", "/connections", body, variable=variable)["id"]
+        for body, variable in zip(job.connections, ("SOURCE", "TARGET"), strict=True)
+    )
+    (part,) = job.config["source"]["connections"]
     config = api.call(
         "POST",
         "/stream-configs",
         {
-            "name": "shop to PostgreSQL",
-            "mode": "convert",
-            "source": {"connections": [{"connectionId": ids[source.kind], "database": DATABASE}]},
-            "target": {
-                "id": ids[target.kind],
-                "spec": {"db": {"database": DATABASE, "schema": "public"}},
-            },
+            **job.config,
+            "source": {"connections": [{"connectionId": source, **part}]},
+            "target": {"id": target, **job.config["target"]},
         },
         variable="CONFIG",
     )
     stream = api.call("POST", f"/stream-configs/{config['id']}/start", variable="STREAM")["id"]
     console.print(f"• stream {stream}")
-    stats = follow(console, api, stream, expected)
+    stats = follow(console, api, stream, job.rows)
     rows, seconds = stats["target"]["counter"], stats["phases"].get("data") or stats["target"]["elapsed"]
     console.print(
         f"  {rows:,} rows in {seconds:.1f} s: {rows / max(seconds, 0.001):,.0f} rows/s; "
         + ", ".join(f"{name} {spent:.1f} s" for name, spent in stats["phases"].items())
         + f"; worker peak {stats['peakRssMb']:.0f} MB"
     )
-    if rows != expected:
-        raise Off(f"{expected:,} rows were made and {rows:,} arrived")
-    verify(console, api, stream)
+    if rows != job.rows:
+        raise Off(f"{job.rows:,} rows were made and {rows:,} arrived")
+    verify(console, api, job, stream)
 
 
 def follow(console: Console, api: ApiServer, stream: str, expected: int) -> dict[str, Any]:
@@ -200,20 +291,20 @@ def progress(console: Console) -> Iterator[Any]:
         yield update
 
 
-def verify(console: Console, api: ApiServer, stream: str) -> None:
+def verify(console: Console, api: ApiServer, job: Job, stream: str) -> None:
     """Compare both sides by count and checksum. Raises Off when a table differs."""
     path = f"/streams/{stream}/verify"
     with step(console, "comparing every table on both sides"):
-        job = api.call("POST", path)
-        while job["status"] in ("READY", "STARTING", "RUNNING"):
+        done = api.call("POST", path)
+        while done["status"] in ("READY", "STARTING", "RUNNING"):
             time.sleep(0.2)
-            job = api.call("GET", path, remember=False)
-        api.call("GET", path, until=job["status"])
+            done = api.call("GET", path, remember=False)
+        api.call("GET", path, until=done["status"])
         api.call("GET", path)
-    result = job["result"]
-    if job["status"] != "FINISHED" or not result:
-        raise Off(f"the comparison is {job['status']}: {job['error']}")
-    table = Table("table", "rows MariaDB", "rows PostgreSQL", "seconds", "equal")
+    result = done["result"]
+    if done["status"] != "FINISHED" or not result:
+        raise Off(f"the comparison is {done['status']}: {done['error']}")
+    table = Table("table", *(f"rows {name}" for name in job.names), "seconds", "equal")
     for verdict in sorted(result["tables"], key=lambda verdict: -verdict["rowsSource"]):
         counts = f"{verdict['rowsSource']:,}", f"{verdict['rowsTarget']:,}"
         equal = "yes" if verdict["equal"] else "NO"
@@ -223,16 +314,15 @@ def verify(console: Console, api: ApiServer, stream: str) -> None:
         raise Off("source and target differ")
 
 
-def ask(console: Console, source: MysqlEndpoint, target: PostgresEndpoint) -> None:
+def ask(console: Console, job: Job) -> None:
     """One query on both ends. Raises Off when the answers differ."""
-    there = target.query(QUESTION, database=DATABASE)
-    table = Table("country", "orders", "pieces", title="PostgreSQL answers: orders by country")
+    here, there = (ask(QUESTION) for ask in job.ask)
+    table = Table("country", "orders", "pieces", title=f"{job.names[1]} answers: orders by country")
     for row in there:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
     console.print(table)
-    here = source.query(QUESTION, database=DATABASE)
     if [tuple(map(str, row)) for row in here] != [tuple(map(str, row)) for row in there]:
-        raise Off(f"MariaDB answers the same query differently: {here}")
+        raise Off(f"{job.names[0]} answers the same query differently: {here}")
 
 
 def show_calls(console: Console, api: ApiServer) -> None:

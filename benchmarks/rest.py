@@ -158,8 +158,13 @@ class ApiServer:
 
 
 def _again(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with a new name and, in a stream config, a new target database."""
+    """The body with a new name and a new target: another database in a stream config, another file in the
+    connection to an embedded one."""
     renamed = json.loads(json.dumps({**body, "name": f"{body['name']} again"}))
-    if "target" in renamed:
-        renamed["target"]["spec"]["db"]["database"] += "_again"
+    database = renamed.get("target", {}).get("spec", {}).get("db", {})
+    if "database" in database:
+        database["database"] += "_again"
+    if renamed.get("type") == "duckdb":
+        path = Path(renamed["spec"]["duckdb"]["path"])
+        renamed["spec"]["duckdb"]["path"] = str(path.with_stem(f"{path.stem}_again"))
     return dict(renamed)

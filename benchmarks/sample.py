@@ -161,7 +161,9 @@ def _select(columns: str, count: int) -> str:
     return f"SELECT {columns} FROM numbers WHERE n <= {count}"
 
 
-def _sizes(scale: float) -> dict[str, int]:
+def sizes(scale: float) -> dict[str, int]:
+    """Rows of the tables that the others follow from."""
+
     def scaled(count: int, least: int) -> int:
         return max(least, round(count * scale))
 
@@ -176,7 +178,7 @@ def _sizes(scale: float) -> dict[str, int]:
 
 
 def _rows(table: str, scale: float) -> str:
-    size = _sizes(scale)
+    size = sizes(scale)
     products, customers, orders = size["products"], size["customers"], size["orders"]
     price = f"1 + {_pick('price', 50_000)} / 100"
     # three of five orders have two lines, the others three or four: two and a half on average

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import duckdb
 import pytest
 
-from benchmarks import demo
+from benchmarks import demo, sample_files
+from benchmarks.sample_tables import TABLES
 from benchmarks.servers import ServerMissing
 
 pytestmark = pytest.mark.integration
@@ -55,20 +57,38 @@ def running_in(folder: Path) -> list[str]:
     return found
 
 
-def test_moves_verifies_and_leaves_nothing(folder: Path) -> None:
+WAYS = pytest.mark.parametrize("options", [(), ("--without-servers",)], ids=["servers", "files"])
+
+
+@pytest.mark.parametrize("fallback", ["0", "1"])
+def test_moves_verifies_and_leaves_nothing(
+    folder: Path, fallback: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBSTREAMS_DEMO_FALLBACK", fallback)
     with start(folder) as process:
         printed, _ = process.communicate(timeout=240)
     assert process.returncode == 0, printed
     assert "rows/s" in printed
     assert re.findall(r"│ (yes|NO) ", printed) == ["yes"] * 17
     assert printed.count("curl -sS -X POST") == 5  # two connections, config, start, verify
+    assert ("DuckDB answers" in printed) is (fallback == "1")
     assert list(folder.iterdir()) == []
     assert running_in(folder) == []
 
 
-@pytest.mark.parametrize("after", ["making the sample", "starting dbstreams", "• stream"])
-def test_ctrl_c_at_any_moment_ends_with_130_and_leaves_nothing(folder: Path, after: str) -> None:
-    with start(folder) as process:
+@pytest.mark.parametrize(
+    ("after", "options"),
+    [
+        ("making the sample", ()),
+        ("starting dbstreams", ()),
+        ("• stream", ()),
+        ("• stream", ("--without-servers",)),
+    ],
+)
+def test_ctrl_c_at_any_moment_ends_with_130_and_leaves_nothing(
+    folder: Path, after: str, options: tuple[str, ...]
+) -> None:
+    with start(folder, *options) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if after in line:
@@ -80,8 +100,9 @@ def test_ctrl_c_at_any_moment_ends_with_130_and_leaves_nothing(folder: Path, aft
     assert running_in(folder) == []
 
 
-def test_the_lines_it_prints_do_the_same_again(folder: Path) -> None:
-    with start(folder, "--keep") as process:
+@WAYS
+def test_the_lines_it_prints_do_the_same_again(folder: Path, options: tuple[str, ...]) -> None:
+    with start(folder, "--keep", *options) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -105,20 +126,49 @@ def test_the_lines_it_prints_do_the_same_again(folder: Path) -> None:
     assert running_in(folder) == []
 
 
-def test_without_servers_it_says_so_and_exits_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_without_servers_it_says_so_and_shows_the_embedded_default(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> NoReturn:
         raise ServerMissing("mariadbd is not installed (make setup installs it)")
 
     monkeypatch.setattr(demo, "MariaDB", missing)
-    monkeypatch.setattr(sys, "argv", ["demo"])
+    monkeypatch.setattr(sys, "argv", ["demo", "--scale", "0.01"])
+    monkeypatch.setenv("DBSTREAMS_SERVERS_DIR", str(folder))
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
-        with pytest.raises(SystemExit) as end:
-            demo.main()
+        demo.main()
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
-    assert end.value.code == 2
-    assert "not available in this release" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mariadbd is not installed" in printed
+    assert re.findall(r"│ (yes|NO) ", printed) == ["yes"] * 17
+    assert list(folder.iterdir()) == []
+
+
+def test_the_sample_files_are_the_same_every_time_and_their_keys_hold(tmp_path: Path) -> None:
+    rows = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        rows.append(sample_files.write(tmp_path / name, 0.01))
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(f"{table}.csv" for table in TABLES)
+    assert rows[0] == rows[1] > 10_000
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    with duckdb.connect() as session:
+        for child, column, parent in (
+            ("orders", "customer_id", "customers"),
+            ("orders", "address_id", "addresses"),
+            ("order_items", "order_id", "orders"),
+            ("order_items", "product_id", "products"),
+            ("products", "brand_id", "brands"),
+            ("reviews", "customer_id", "customers"),
+        ):
+            ends = [f"read_csv('{tmp_path}/one/{table}.csv')" for table in (child, parent)]
+            orphans = session.execute(
+                f"SELECT count(*) FROM {ends[0]} c WHERE c.{column} IS NOT NULL AND NOT EXISTS"
+                f" (SELECT 1 FROM {ends[1]} p WHERE p.id = c.{column})"
+            ).fetchone()
+            assert orphans == (0,), (child, column)
