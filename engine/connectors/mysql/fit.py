@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from engine.config import DbTarget, Policies, WriteMode
 from engine.connectors.base import Note, Severity, TableRead, TargetColumn, TargetTable
 from engine.connectors.mysql.encode import Server, choose
+from engine.connectors.mysql.target_types import with_labels
 from engine.errors import EngineError
 from engine.schema import Column, Table, Trigger
 from engine.types import Kind
@@ -38,9 +39,8 @@ class LiveTable:
 
 def rendered(column: Column) -> str:
     """The live type as `encode.LiveType` reads it."""
-    kind = column.type.kind
-    native = "json" if kind is Kind.JSON_TEXT else column.native_type
-    if kind in _TEXTS and kind is not Kind.JSON_TEXT and column.charset:
+    native = with_labels(column)
+    if column.type.kind in _TEXTS and column.charset:
         return f"{native} CHARACTER SET {column.charset} COLLATE {column.collation}"
     return native
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Severity
+from engine.connectors.mysql.target_ddl import text
 from engine.connectors.mysql.target_server import TargetServer
 from engine.schema import Column
 from engine.types import Kind
 
 FAMILY = ("mysql", "mariadb")
 _WIDTH = re.compile(r"^(tinyint|smallint|mediumint|int|bigint|year)\(\d+\)")
-_TEXTS = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET, Kind.JSON_TEXT})
+_TEXTS = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT, Kind.ENUM, Kind.SET})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ class TypeContext:
         return self.dialect == self.server.flavor
 
 
+def with_labels(column: Column) -> str:
+    """The native type, its labels as they are: the servers' catalogs show '?' for some characters."""
+    if column.type.kind not in (Kind.ENUM, Kind.SET):
+        return column.native_type
+    word = "enum" if column.type.kind is Kind.ENUM else "set"
+    return f"{word}({','.join(text(label) for label in column.type.labels)})"
+
+
 def family_type(column: Column, context: TypeContext) -> MappedType:
     """The type of a column that comes from MySQL or MariaDB."""
     kind, policies = column.type.kind, context.policies
@@ -92,7 +101,7 @@ def _native(column: Column) -> MappedType:
         return MappedType("json", key_bytes=None)
     if kind is Kind.GEOMETRY and column.type.srid is not None and "srid" not in column.native_type.lower():
         return MappedType(f"{column.native_type} SRID {column.type.srid}", key_bytes=None)
-    return MappedType(column.native_type, key_bytes=_key_bytes(column), labels=column.type.labels)
+    return MappedType(with_labels(column), key_bytes=_key_bytes(column), labels=column.type.labels)
 
 
 def _key_bytes(column: Column) -> int | None:
@@ -138,7 +147,7 @@ def _other_flavor(column: Column, context: TypeContext) -> MappedType:
         return MappedType(type_.geometry or "geometry", key_bytes=None, remarks=notes)
     if kind is Kind.OTHER:
         return _native(column)
-    native = column.native_type
+    native = with_labels(column)
     if not type_.zerofill and type_.display_width != 1:
         native = _WIDTH.sub(r"\1", native)
     return MappedType(native, key_bytes=_key_bytes(column), labels=type_.labels)
