@@ -14,6 +14,7 @@ _FOLDERS = {
     ConnectionType.MARIADB: "engine.connectors.mysql",
     ConnectionType.POSTGRESQL: "engine.connectors.postgres",
 }
+_SEARCHED = {**_FOLDERS, ConnectionType.DUCKDB: "engine.connectors.duckdb"}
 _NO_FOREIGN_KEYS = {
     ConnectionType.FILES: "files have no foreign keys",
     ConnectionType.S3: "files in a bucket have no foreign keys",
@@ -23,7 +24,7 @@ _NO_FOREIGN_KEYS = {
 
 def has_names(kind: ConnectionType) -> bool:
     """Whether servers of this type can be searched with `find_names`."""
-    return kind in _FOLDERS
+    return kind in _SEARCHED
 
 
 def find_names(connection: Connection, text: str, *, limit: int, seconds: float) -> Iterator[tuple[str, ...]]:
@@ -51,4 +52,4 @@ def validate_foreign_keys(connection: Connection, database: str | None, schema: 
 
 
 def _module(kind: ConnectionType, name: str) -> Any:
-    return importlib.import_module(f"{_FOLDERS[kind]}.{name}")
+    return importlib.import_module(f"{_SEARCHED[kind]}.{name}")

@@ -40,7 +40,7 @@ async def list_databases(call: Call) -> Any:
     "Create a database",
     body=Body(NewName, {"name": "shop"}, plain_text_field="name"),
     answer=Answer(DatabaseCreated, 201, "Created"),
-    errors=(*_ERRORS, Code.NAME_TAKEN),
+    errors=(*_ERRORS, Code.NAME_TAKEN, Code.UNSUPPORTED_ROUTE),
     idempotent=True,
 )
 async def create_database(call: Call) -> Any:

@@ -29,7 +29,7 @@ def opened(connection: Connection, *, read_only: bool = True) -> Iterator[Databa
 
 
 def test(connection: Connection) -> dict[str, Any]:
-    """`{ping, serverVersion, flavor, path, exists}`. A file that is not there yet is made by the first
+    """`{ping, serverVersion, flavor, tls}`. A file that is not there yet is made by the first
     stream into it, if its folder can be written."""
     path = path_of(connection)
     if os.path.exists(path):
@@ -41,8 +41,7 @@ def test(connection: Connection) -> dict[str, Any]:
         "ping": "ok",
         "serverVersion": duckdb.__version__,
         "flavor": "duckdb",
-        "path": path,
-        "exists": os.path.exists(path),
+        "tls": None,
     }
 
 
