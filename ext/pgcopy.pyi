@@ -6,6 +6,7 @@ import pyarrow as pa
 HEADER: bytes
 TRAILER: bytes
 ENCODERS: Mapping[str, int]
+TEXT_ENCODERS: Mapping[str, int]
 
 class EncoderSpec(NamedTuple):
     column: str
@@ -14,5 +15,6 @@ class EncoderSpec(NamedTuple):
 
 class CopyEncoder:
     counters: dict[tuple[str, str], int]
-    def __init__(self, specs: Sequence[EncoderSpec]) -> None: ...
+    text: bool
+    def __init__(self, specs: Sequence[EncoderSpec], *, text: bool = ...) -> None: ...
     def encode(self, batch: pa.RecordBatch) -> memoryview: ...

@@ -10,7 +10,8 @@ An encoder is named after what it writes; the Arrow type of the column decides h
 `ext/plain/pgcopy.py` says the same in plain Python.
 
 The parts: pgcopy_memory.pxi (buffers on both sides), pgcopy_numbers.pxi, pgcopy_times.pxi,
-pgcopy_text.pxi (text, JSON, labels), pgcopy_shapes.pxi (bits, addresses, arrays, geometry).
+pgcopy_text.pxi (text, JSON, labels), pgcopy_shapes.pxi (bits, addresses, arrays, geometry);
+pgcopy_lines.pxi (text COPY instead of binary), pgcopy_arrays.pxi (array literals for it).
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
@@ -36,7 +37,8 @@ class EncoderSpec(NamedTuple):
     string. chars, octets: the most a text may have. labels: of a set or an enum. element: the type oid of an
     array's elements. flag: integers must be 0 or 1. nul, invalid: the policies of text (refuse, strip,
     replace; `bytea` refuses, because such columns have become bytea). nan, infinity: what becomes of those a
-    number type cannot hold (refuse, null). infinite: the target's intervals have infinities.
+    number type cannot hold (refuse, null). infinite: the target's intervals have infinities. In text COPY,
+    delimiter: between elements of an array; bare: bytes are hexadecimal without the mark of a bytea.
     """
 
     column: str
@@ -70,6 +72,7 @@ cdef enum Kind:  # what is written
     LIST_ARRAY
     EWKB
     FLOAT4_ARRAY
+    ARRAY
 
 ENCODERS = {
     "int2": INT2,
@@ -98,6 +101,8 @@ ENCODERS = {
     "ewkb": EWKB,
     "float4_array": FLOAT4_ARRAY,
 }
+# Of text COPY only: JSON as an array literal, and text that the type's input function reads.
+TEXT_ENCODERS = {"array": ARRAY, "literal": TEXT}
 
 cdef enum Form:  # how a value lies in memory
     NOTHING = 0  # Arrow's null type
@@ -207,6 +212,8 @@ cdef struct Field:
     int nan
     int infinity
     int infinite
+    int bare
+    uint8_t delimiter
     const int32_t *months     # of PARTS, from the first row of the batch; `values` are the microseconds
     const int32_t *days
     const uint8_t *labels     # int32 length and bytes, one after the other
@@ -224,23 +231,28 @@ include "pgcopy_numbers.pxi"
 include "pgcopy_times.pxi"
 include "pgcopy_text.pxi"
 include "pgcopy_shapes.pxi"
+include "pgcopy_lines.pxi"
+include "pgcopy_arrays.pxi"
 
 
 cdef class CopyEncoder:
     """Encodes batches of one shape.
 
-    specs: one a column, in the batches' order. `counters` is (column, policy) → values changed by a policy.
+    specs: one a column, in the batches' order. text: rows of text COPY instead of binary. `counters` is (column, policy) → values changed by a policy.
     """
 
     cdef Field *fields
     cdef Py_ssize_t count
     cdef Memory memory
+    cdef Out scratch
+    cdef readonly bint text
     cdef object shown  # the view handed out last
     cdef list specs
     cdef list labels
     cdef readonly dict counters
 
-    def __cinit__(self, specs):
+    def __cinit__(self, specs, *, text=False):
+        self.text = text
         self.specs = [EncoderSpec(*spec) for spec in specs]
         self.count = len(self.specs)
         self.memory = Memory()
@@ -260,13 +272,17 @@ cdef class CopyEncoder:
             for number in range(self.count):
                 free(self.fields[number].buckets)
             free(self.fields)
+        free(self.scratch.data)
 
     cdef _prepare(self, Field *field, spec):
         cdef bytes packed
         options = dict(spec.options)
-        if spec.encoder not in ENCODERS:
+        known = {**ENCODERS, **TEXT_ENCODERS} if self.text else ENCODERS
+        if spec.encoder not in known:
             raise ValueError(f"{spec.column}: no encoder {spec.encoder!r}")
-        field.kind = ENCODERS[spec.encoder]
+        field.kind = known[spec.encoder]
+        field.bare = options.pop("bare", False)
+        field.delimiter = ord(options.pop("delimiter", ","))
         precision, scale = options.pop("precision", None), options.pop("scale", None)
         if precision is not None:
             field.typed = 1
@@ -298,7 +314,7 @@ cdef class CopyEncoder:
             _index(field, len(packed))
 
     def encode(self, batch):
-        """The batch as COPY rows. The view is released by the next call, which writes to the same memory (to
+        """The batch as rows of COPY. The view is released by the next call, which writes to the same memory (to
         other memory while a slice of the view is still held).
 
         Raises RowError for the first value (in row order) that the target type cannot hold, ValueError when
@@ -324,7 +340,10 @@ cdef class CopyEncoder:
         out = &self.memory.out
         _emptied(out)
         with nogil:
-            problem = _rows(out, self.fields, self.count, rows, &row, &column)
+            if self.text:
+                problem = _lines(out, &self.scratch, self.fields, self.count, rows, &row, &column)
+            else:
+                problem = _rows(out, self.fields, self.count, rows, &row, &column)
         if problem == NO_MEMORY:
             raise MemoryError(f"no memory for {out.used} bytes of encoded rows")
         if problem == BROKEN:
@@ -445,6 +464,8 @@ cdef int _from_bytes(
         return _float4_array(out, value, length, narrow)
     if kind == LIST_ARRAY:
         return _list(out, field, value, length, narrow)
+    if kind == ARRAY:
+        return _array_literal(out, field, value, length, narrow)
     if kind == BOOL:
         return _bit_as_bool(out, value, length)
     return _integer_text(out, field, value, length)

@@ -110,7 +110,8 @@ _READS = {
     "interval": frozenset((SPAN, PARTS)),
     "interval_text": frozenset((PARTS,)),
     "time": frozenset((SPAN,)),
-    **dict.fromkeys(("jsonb", "list_array"), frozenset((NEAR, FAR))),
+    **dict.fromkeys(("jsonb", "list_array", "array"), frozenset((NEAR, FAR))),
+    "literal": _WHOLE,
     **dict.fromkeys(
         ("bytea", "bit", "uuid", "uuid_text", "inet", "inet_text", "ewkb", "float4_array"), _BYTES_FORMS
     ),

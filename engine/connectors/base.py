@@ -95,6 +95,7 @@ class TableRead:
 
     selection: filters, sorts and limit the reader applies; its columns are applied already. With sorts or a
     limit the table is one chunk, in the order of the sorts.
+    version: of the source's server, as its own protocol numbers it; 0 where it does not matter.
     """
 
     table: Table
@@ -104,6 +105,7 @@ class TableRead:
     batch_bytes: int = 8 << 20
     widest_row: int | None = None  # bytes, measured or estimated; sets ConnectorX's batch_size
     selection: Selection = field(default_factory=Selection)
+    version: int = 0
 
     @property
     def arrow_schema(self) -> pa.Schema:
@@ -476,6 +478,7 @@ class LoadTable:
     write_mode: WriteMode
     primary_key: tuple[str, ...] = ()
     disable_triggers: bool = False
+    text: bool = False  # encoded rows are in the target's text form, where it has two
 
 
 class BatchEncoder(Protocol):

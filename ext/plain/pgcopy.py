@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from ext.plain import pgnumbers, pgshapes, pgtext
+from ext.plain import pglines, pgnumbers, pgshapes, pgtext
 from ext.plain.pgcells import Column, Day, Parts, Refused, Single
 from ext.rowerror import RowError, printed
 
@@ -28,6 +28,9 @@ ENCODERS: Mapping[str, Callable[[Any, Column], bytes | None]] = {
 }
 
 
+TEXT_ENCODERS = pglines.ENCODERS
+
+
 class EncoderSpec(NamedTuple):
     column: str
     encoder: str
@@ -37,11 +40,13 @@ class EncoderSpec(NamedTuple):
 class CopyEncoder:
     """As `ext.pgcopy.CopyEncoder`, except that a view it returned stays as it is."""
 
-    def __init__(self, specs: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
+    def __init__(self, specs: Sequence[tuple[str, str, Mapping[str, Any]]], *, text: bool = False) -> None:
+        self.text = text
+        self._known = {**ENCODERS, **TEXT_ENCODERS} if text else ENCODERS
         self.counters: dict[tuple[str, str], int] = {}
         self._specs = [EncoderSpec(*spec) for spec in specs]
         for spec in self._specs:
-            if spec.encoder not in ENCODERS:
+            if spec.encoder not in self._known:
                 raise ValueError(f"{spec.column}: no encoder {spec.encoder!r}")
 
     def encode(self, batch: pa.RecordBatch) -> memoryview:
@@ -50,37 +55,41 @@ class CopyEncoder:
         columns = [Column(spec.options) for spec in self._specs]
         out = bytearray()
         for row in range(batch.num_rows):
-            begun = len(out)
-            out += struct.pack(">h", len(self._specs))
-            for number, spec in enumerate(self._specs):
-                scalar = batch.column(number)[row]
-                try:
-                    _field(out, scalar, spec, columns[number])
-                    if len(out) - begun > MAX_ROW:
-                        raise Refused("too-large")
-                except Refused as refused:
-                    raise RowError(number, row, str(refused), printed(batch.column(number), row)) from None
+            self._row(out, batch, row, columns)
         for spec, column in zip(self._specs, columns, strict=True):
             for policy, count in column.touched.items():
                 key = spec.column, policy
                 self.counters[key] = self.counters.get(key, 0) + count
         return memoryview(bytes(out))
 
+    def _row(self, out: bytearray, batch: pa.RecordBatch, row: int, columns: Sequence[Column]) -> None:
+        begun = len(out)
+        if not self.text:
+            out += struct.pack(">h", len(self._specs))
+        for number, spec in enumerate(self._specs):
+            try:
+                data = self._field(batch.column(number)[row], spec, columns[number])
+                if self.text:
+                    out += (b"\t" if number else b"") + pglines.shown(spec.encoder, data, columns[number])
+                else:
+                    out += struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data
+                if len(out) - begun > MAX_ROW:
+                    raise Refused("too-large")
+            except Refused as refused:
+                raise RowError(number, row, str(refused), printed(batch.column(number), row)) from None
+        if self.text:
+            out += b"\n"
 
-def _field(out: bytearray, scalar: pa.Scalar, spec: EncoderSpec, column: Column) -> None:
-    if not scalar.is_valid:
-        out += struct.pack(">i", -1)
-        return
-    value = _value(scalar)
-    if isinstance(value, bytes) and len(value) > MAX_FIELD:
-        raise Refused("too-large")
-    data = ENCODERS[spec.encoder](value, column)
-    if data is None:
-        out += struct.pack(">i", -1)
-        return
-    if len(data) > MAX_FIELD + 64:
-        raise Refused("too-large")
-    out += struct.pack(">i", len(data)) + data
+    def _field(self, scalar: pa.Scalar, spec: EncoderSpec, column: Column) -> bytes | None:
+        if not scalar.is_valid:
+            return None
+        value = _value(scalar)
+        if isinstance(value, bytes) and len(value) > MAX_FIELD:
+            raise Refused("too-large")
+        data = self._known[spec.encoder](value, column)
+        if data is not None and len(data) > MAX_FIELD + 64:
+            raise Refused("too-large")
+        return data
 
 
 def _value(scalar: pa.Scalar) -> Any:

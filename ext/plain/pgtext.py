@@ -53,7 +53,7 @@ def allowed(data: bytes, column: Column) -> bytes:
     return data
 
 
-def _strict(data: bytes) -> str:
+def strict(data: bytes) -> str:
     text = data.decode("utf-8", "surrogateescape")
     for char in text:
         if char == "\0":
@@ -65,7 +65,7 @@ def _strict(data: bytes) -> str:
 
 def _jsonb(value: bytes, column: Column) -> bytes:
     try:
-        text = _strict(value)
+        text = strict(value)
     except Refused:
         raise Refused("bad-json") from None
     at, in_string, high = 0, False, False
@@ -119,7 +119,7 @@ def _set_text(value: int, column: Column) -> bytes:
 
 
 def _list_array(value: bytes, column: Column) -> bytes:
-    text = _strict(value)
+    text = strict(value)
     items = [item.encode() for item in text.split(",")] if text else []
     return array(column.options.get("element", 25), items)
 

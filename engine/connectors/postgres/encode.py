@@ -13,7 +13,7 @@ from typing import Any
 from engine.config import Policies
 from engine.connectors.base import ReadColumn, TargetColumn
 from engine.errors import Code, EngineError
-from engine.types import Image
+from engine.types import Image, Kind
 from ext.pgcopy import EncoderSpec
 
 Options = Callable[[ReadColumn, TargetColumn, Policies], Mapping[str, Any] | None]
@@ -169,8 +169,14 @@ _ENCODERS: dict[tuple[Image, str], tuple[str, Options]] = {
 }
 
 
-def choose(column: ReadColumn, target: TargetColumn, policies: Policies) -> EncoderSpec:
-    """The encoder for values read as `column.image` into a column of the live type `target.base`.
+INFINITE_INTERVALS = 170000  # the first version whose intervals have infinities
+
+
+def choose(
+    column: ReadColumn, target: TargetColumn, policies: Policies, version: int = 150000
+) -> EncoderSpec:
+    """The encoder for values read as `column.image` into a column of the live type `target.base`, on a server
+    of that version. One of `TEXT_ENCODERS` means that the table has to be loaded by text COPY.
 
     A target wider than the source's values takes them all, a narrower one those that fit; the others are a
     RowError when they come. Raises STRUCTURE_MISMATCH when there is no encoder for the pair: the values would
@@ -178,6 +184,13 @@ def choose(column: ReadColumn, target: TargetColumn, policies: Policies) -> Enco
     """
     encoder, wanted = _ENCODERS.get((column.image, target.base), ("", _nothing))
     options = wanted(column, target, policies) if encoder and _modifier_known(target) else None
+    if column.image is Image.INTERVAL and encoder:
+        if options is None and _is_kept(column, target):
+            options = {}  # the source's own modifier has cut what it cuts
+        if options is not None and (encoder == "interval_text" or version >= INFINITE_INTERVALS):
+            options = {**options, "infinite": True}
+    if not encoder:
+        encoder, options = _by_text(column, target, policies)
     if options is None:
         raise EngineError(
             Code.STRUCTURE_MISMATCH,
@@ -196,3 +209,40 @@ def _modifier_known(target: TargetColumn) -> bool:
         return True
     bare = _TYPMOD.sub("", target.type).strip()
     return any(bare == spelling or bare.startswith(spelling + " ") for spelling in spellings)
+
+
+# ---------------------------------------------------------------- by the type's own text
+
+
+def _by_text(
+    column: ReadColumn, target: TargetColumn, policies: Policies
+) -> tuple[str, Mapping[str, Any] | None]:
+    """What the server's input function of the type reads: the text another PostgreSQL prints of the very
+    type, and arrays. A modifier the source's type has not could cut values without a word: not carried."""
+    kind = column.source.type.kind
+    if not _is_kept(column, target) and (_TYPMOD.search(target.type) or not _is_akin(column, target)):
+        return "", None
+    if column.image is Image.JSON and kind is Kind.ARRAY and target.base.startswith("_"):
+        return "array", {"delimiter": ";"} if target.base == "_box" else {}
+    if column.image is Image.TEXT and kind is Kind.OTHER:
+        # Elsewhere "char" would keep the first byte of a longer text.
+        return "literal", {"octets": 1} if target.base == "char" else {}
+    if _is_kept(column, target) and target.base in ("money", "oid"):  # read as numbers
+        return "literal", {}
+    return "", None
+
+
+def _is_kept(column: ReadColumn, target: TargetColumn) -> bool:
+    return column.source.native_type == target.type
+
+
+def _is_akin(column: ReadColumn, target: TargetColumn) -> bool:
+    """Arrays go into arrays of any element the server has itself; other types, and elements of somebody's own
+    making, into those of the same name."""
+    if column.source.type.kind is Kind.ARRAY and "." not in target.type:
+        return True
+    return _last_name(column.source.native_type) == _last_name(target.type)
+
+
+def _last_name(type_: str) -> str:
+    return _TYPMOD.sub("", type_).rpartition(".")[2].strip('"[] ')

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from itertools import chain
 
 import psycopg
 import pyarrow as pa
@@ -31,8 +32,8 @@ class PostgresLoader:
         self._checkpoints = checkpoints
 
     def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[Encoded, int]]) -> LoadResult:
-        """Load one chunk and commit it with its checkpoint row. `encoded` gives binary COPY rows and how many
-        they are; an exception of it leaves the target as it was.
+        """Load one chunk and commit it with its checkpoint row. `encoded` gives rows of COPY, in text
+        where the table says so, and how many they are; an exception of it leaves the target as it was.
 
         Raises EPOCH_SUPERSEDED, CONNECTION_LOST (the commit may or may not have happened: ask `committed`),
         ROW_REJECTED, CONSTRAINT_VIOLATION, TARGET_FULL, PERMISSION_DENIED.
@@ -49,7 +50,7 @@ class PostgresLoader:
                 if table.write_mode is WriteMode.UPSERT:
                     self._upsert(table, encoded, result)
                 else:
-                    self._copy(into, table.columns, encoded, result)
+                    self._copy(into, table, encoded, result)
                 if table.disable_triggers:
                     self._session.execute(
                         f"ALTER TABLE {qualified(table.schema, table.name)} ENABLE TRIGGER USER"
@@ -69,23 +70,29 @@ class PostgresLoader:
     def _copy(
         self,
         into: str,
-        columns: Sequence[str],
+        table: LoadTable,
         encoded: Iterable[tuple[Encoded, int]],
         result: LoadResult,
     ) -> None:
-        names = ", ".join(quote(column) for column in columns)
-        statement = f"COPY {into} ({names}) FROM STDIN (FORMAT binary)"
+        names = ", ".join(quote(column) for column in table.columns)
+        parts = iter(encoded)
+        first = next(parts, None)
+        # Rows passed on undecoded are binary whatever an encoder would have made of them.
+        text = table.text and first is not None and not isinstance(first[0], RawRows)
+        form = "(FORMAT text, ENCODING 'UTF8')" if text else "(FORMAT binary)"
         with self._session.cursor() as cursor:
-            with cursor.copy(statement) as copy:
-                copy.write(HEADER)
-                for part, rows in encoded:
+            with cursor.copy(f"COPY {into} ({names}) FROM STDIN {form}") as copy:
+                if not text:
+                    copy.write(HEADER)
+                for part, rows in chain([first] if first is not None else [], parts):
                     assert not isinstance(part, pa.RecordBatch)
                     data = memoryview(part.data) if isinstance(part, RawRows) else part
                     for start in range(0, len(data), WRITE_BYTES):
                         copy.write(data[start : start + WRITE_BYTES])
                     result.rows += rows
                     result.bytes += len(data)
-                copy.write(TRAILER)
+                if not text:
+                    copy.write(TRAILER)
             stored = cursor.rowcount
         if stored != result.rows:
             raise EngineError(
@@ -105,7 +112,7 @@ class PostgresLoader:
             f"CREATE TEMPORARY TABLE {quote(_STAGE)} ON COMMIT DROP AS"
             f" SELECT {names} FROM {qualified(table.schema, table.name)} WITH NO DATA"
         )
-        self._copy(stage, table.columns, encoded, result)
+        self._copy(stage, table, encoded, result)
         key = ", ".join(quote(column) for column in table.primary_key)
         rest = [column for column in table.columns if column not in table.primary_key]
         action = (

@@ -78,7 +78,7 @@ def base_of(native: str) -> str:
     if native.endswith("[]"):
         return "_" + base_of(native.removesuffix("[]"))
     bare = " ".join(_MODIFIER.sub("", native).split())
-    return _BASES.get(bare, bare)
+    return "interval" if bare.startswith("interval ") else _BASES.get(bare, bare)
 
 
 def _collation(column: Column) -> str:

@@ -109,6 +109,7 @@ class PostgresSource:
             BATCH_BYTES,
             row_bytes(table) or guessed_row(table),
             chosen,
+            self._session.info.server_version,
         )
         return read, tuple(notes)
 

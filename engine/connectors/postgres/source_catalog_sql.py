@@ -50,7 +50,7 @@ SELECT w.oid::oid, w.typmod::int, {TYPE_COLUMNS}
 FROM unnest(%s::oid[], %s::int[]) AS w(oid, typmod) {_under("w.oid", "w.typmod")}
 """
 
-# Partitions are read through their root. Tables made by an extension belong to it.
+# Partitions are read through their root. Tables made by an extension belong to it, and some are our own.
 RELATIONS = """
 SELECT c.oid, c.relname::text, c.relkind::text, c.relpersistence::text, c.relispartition,
        coalesce(am.amname::text, ''), coalesce(obj_description(c.oid, 'pg_class'), ''),
@@ -64,6 +64,7 @@ FROM pg_class c LEFT JOIN pg_am am ON am.oid = c.relam
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
   AND c.relkind IN ('r', 'p', 'f', 'v', 'm')
   AND (%(only)s::text[] IS NULL OR c.relname = ANY (%(only)s::text[]))
+  AND c.relname NOT IN ('_dbstreams_checkpoint', '_dbstreams_types')
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                   AND d.deptype = 'e')
 ORDER BY c.relname

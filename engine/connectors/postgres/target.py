@@ -20,12 +20,13 @@ from engine.connectors.base import (
     TargetDatabase,
     TargetTable,
 )
-from engine.connectors.postgres import catalog, fit, session, structure
+from engine.connectors.postgres import catalog, fit, manifest, session, structure
 from engine.connectors.postgres.catalog import LiveTable
 from engine.connectors.postgres.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified
 from engine.connectors.postgres.loader import PostgresLoader
+from engine.connectors.postgres.manifest import TABLE as TYPES_TABLE
 from engine.connectors.postgres.mapping import MapOptions, map_database
 from engine.connectors.postgres.session import PgConnection
 from engine.errors import Code, EngineError
@@ -54,6 +55,7 @@ class PostgresTarget:
         self.missing_database = False
         self._session = self._look()
         self.info: ServerInfo = session.server_info(self._session)
+        self._version = int(self._session.info.server_version)
         self._extensions = {} if self.missing_database else catalog.extensions(self._session)
         self._live: dict[str, LiveTable | None] = {}
 
@@ -76,7 +78,7 @@ class PostgresTarget:
                 policies=self.spec.policies,
                 structure=self.spec.structure_options,
                 rename=self.spec.rename,
-                server_version=int(self._session.info.server_version),
+                server_version=self._version,
                 extensions=frozenset(self._extensions),
                 extension_schemas=self._extensions,
                 facts=facts,
@@ -95,13 +97,13 @@ class PostgresTarget:
         return self.live(name) is not None
 
     def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
-        return fit.same_types(read, table)
+        return fit.same_types(read, table, self._version)
 
     def check(self, read: TableRead, table: TargetTable) -> list[Note]:
         """What the schema policy and the write mode say of a table that is or is not there."""
         live = self.live(table.name)
         policy, mode = self.spec.schema_policy, self.spec.write_mode
-        if table.name == CHECKPOINT_TABLE:
+        if table.name in (CHECKPOINT_TABLE, TYPES_TABLE):
             return [_refused("reserved-name", f"{table.name} is the name of our own table", table.name)]
         if live is None:
             if policy is SchemaPolicy.VALIDATE_EXISTING:
@@ -116,12 +118,13 @@ class PostgresTarget:
                 ]
             if mode is WriteMode.UPSERT and not table.source.primary_key:
                 return [_refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
-            return []
+            return self._pairs(read, table)
         if policy is SchemaPolicy.FAIL_IF_EXISTS:
             return [_refused("table-exists", f"{table.name} exists on the target", table.name)]
         if policy is SchemaPolicy.DROP_AND_RECREATE:
-            return []
-        notes = fit.misfits(read, table, live, self.spec)
+            return self._pairs(read, table)
+        notes = fit.misfits(read, table, live, self.spec, self._version)
+        notes += self._money(read, self.as_found(table))
         if mode is not WriteMode.TRUNCATE_AND_LOAD:
             notes += self._half_loaded(table.name)
         if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(
@@ -129,6 +132,24 @@ class PostgresTarget:
         ):
             notes.append(_refused("table-not-empty", f"{table.name} has rows on the target", table.name))
         return notes
+
+    def _pairs(self, read: TableRead, table: TargetTable) -> list[Note]:
+        return [
+            *fit.pair_misfits(read, table, self.spec.policies, self._version),
+            *self._money(read, table),
+        ]
+
+    def _money(self, read: TableRead, table: TargetTable) -> list[Note]:
+        """Money that is not passed on undecoded is written with a point and two digits behind it."""
+        loaded = {column.name for column in read.columns}
+        column = next((c for c in table.columns if c.base == "money" and c.source in loaded), None)
+        if column is None or self.takes_raw(read, table):
+            return []
+        found = self._session.execute("SELECT '-1234.56'::money::numeric = -1234.56").fetchone()
+        if found and found[0]:
+            return []
+        message = "the target's lc_monetary writes money in another way than with a point and two digits"
+        return [_refused("money-locale", message, table.name)]
 
     def _half_loaded(self, name: str) -> list[Note]:
         """Adding rows to what another stream left half-way would double those it has committed."""
@@ -189,7 +210,8 @@ class PostgresTarget:
         return live is not None and (self.schema, name) in live.references
 
     def encoder(self, read: TableRead, table: TargetTable) -> CopyEncoder:
-        return CopyEncoder(fit.encoders(read, table, self.spec.policies))
+        specs = fit.encoders(read, table, self.spec.policies, self._version)
+        return CopyEncoder(specs, text=fit.by_text(specs))
 
     # ------------------------------------------------------------ running
 
@@ -263,7 +285,14 @@ class PostgresTarget:
             write_mode=self.spec.write_mode,
             primary_key=live.primary_key,
             disable_triggers=bool(live.triggers) and self.spec.policies.triggers == "disable",
+            text=self._by_text(read, fit.live_columns(table, live)),
         )
+
+    def _by_text(self, read: TableRead, table: TargetTable) -> bool:
+        try:
+            return fit.by_text(fit.encoders(read, table, self.spec.policies, self._version))
+        except EngineError:  # then rows are passed on undecoded, or the encoder says the same again
+            return False
 
     def loader(self) -> PostgresLoader:
         return PostgresLoader(self._open(), self.checkpoints)
@@ -277,7 +306,13 @@ class PostgresTarget:
     def finishing(
         self, database: TargetDatabase, journal: Mapping[str, TableState]
     ) -> dict[Phase, list[Statement]]:
-        return structure.finishing(database, journal)
+        """What is left to do after the data; and the source's types of the columns that were made go into a
+        table beside them."""
+        phases = structure.finishing(database, journal)
+        created = [table for table in database.tables if journal[table.name].detail["created"]]
+        for statement in manifest.statements(self.schema, created):
+            phases[statement.phase].append(statement)
+        return phases
 
     def forget(self) -> None:
         """Remove this stream's checkpoint rows: after the store says FINISHED, or for cleanup."""
