@@ -23,7 +23,7 @@ from engine.connectors.mysql.checkpoint import Checkpoints, Session, execute, ro
 from engine.connectors.mysql.identifiers import qualified, quote
 from engine.connectors.mysql.infile import FORBIDDEN, Stored, load_local
 from engine.connectors.mysql.loader_failures import explain
-from engine.connectors.mysql.loader_rows import Inserts, find_row, printed, row_at
+from engine.connectors.mysql.loader_rows import Inserts, line_ends, printed, row_at
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
 
@@ -33,14 +33,23 @@ _PACKET_HEAD = 1024  # bytes of a packet that are not rows
 _INSERT_BYTES = 4 << 20
 _AT_ROW = re.compile(r"at row (\d+)\s*$")
 _COLUMN = re.compile(r"(?:for )?column (?:['`][^'`]*['`]\.)*['`]([^'`]+)['`]")
-_DUPLICATE = re.compile(r"Duplicate entry '(.*)' for key '(?:.*\.)?([^'.]+)'$", re.DOTALL)
-_CONDITIONS = {
-    1062: Code.CONSTRAINT_VIOLATION,
-    1452: Code.CONSTRAINT_VIOLATION,
-    1216: Code.CONSTRAINT_VIOLATION,
-    3819: Code.CONSTRAINT_VIOLATION,  # MySQL's CHECK
-    4025: Code.CONSTRAINT_VIOLATION,  # MariaDB's CHECK
-}
+_OF_A_ROW = (Code.CONSTRAINT_VIOLATION, Code.ROW_REJECTED)
+_SAVEPOINT = "dbstreams_batch"
+_COM_QUERY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """What the server said of a batch, and of which row (from 1), where it says."""
+
+    number: int
+    message: str
+    row: int | None
+
+
+def _problem(number: int, message: str, before: int) -> _Problem:
+    at = _AT_ROW.search(message)
+    return _Problem(number, message, before + int(at[1]) if at else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,89 +131,100 @@ class MysqlLoader:
     # ------------------------------------------------------------ storing
 
     def _store(self, table: MysqlLoadTable, into: str, part: memoryview, rows: int) -> None:
+        """One batch. Where the server refuses a row without saying which, parts of the batch are tried
+        until it is known."""
+        execute(self._session, f"SAVEPOINT {_SAVEPOINT}")
+        problem = self._try(table, into, part, rows)
+        if problem is None:
+            return
+        number = problem.row
+        if number is None:
+            number = self._search(table, into, part, rows)
+        raise self._rejected(table, part, number, problem)
+
+    def _try(self, table: MysqlLoadTable, into: str, part: memoryview, rows: int) -> _Problem | None:
+        """None when all rows were stored and nothing was said. The row of a problem is counted from 1."""
         if self._local:
             try:
                 stored = load_local(self._session, _load_statement(into, table), part, self._packet_bytes)
             except pymysql.MySQLError as error:
-                if error.args[:1] and error.args[0] in FORBIDDEN:
-                    self._local = False
-                else:
+                if not error.args[:1] or error.args[0] not in FORBIDDEN:
                     raise
+                self._local = False
             else:
-                self._check(table, part, rows, stored)
-                return
+                return self._judge(rows, stored, 0)
         inserts = Inserts(into, table.columns, table.converted, min(self._packet_bytes, _INSERT_BYTES))
         before = 0
         for statement, count in inserts.statements(part):
             try:
-                stored = self._insert(statement)
-            except pymysql.MySQLError as error:
-                raise (
-                    self._rejected(table, part, before, error.args[0], str(error.args[-1])) or error
-                ) from error
-            self._check(table, part, count, stored, before)
+                problem = self._judge(count, self._insert(statement), before)
+            except (pymysql.IntegrityError, pymysql.DataError, pymysql.OperationalError) as error:
+                problem = _problem(error.args[0], str(error.args[-1]), before)
+                if problem.row is None and explain(error).code not in _OF_A_ROW:
+                    raise
+            if problem is not None:
+                return problem
             before += count
+        return None
 
     def _insert(self, statement: bytes) -> Stored:
         session = self._session
-        session._execute_command(3, statement)
+        session._execute_command(_COM_QUERY, statement)
         session._read_query_result()
         answer = session._result
         return Stored(int(answer.affected_rows), int(answer.warning_count))
 
-    def _check(
-        self, table: MysqlLoadTable, part: memoryview, rows: int, stored: Stored, before: int = 0
-    ) -> None:
-        """Everything stored and nothing said, or the error that names the row. `before`: rows of the part in
-        earlier statements."""
+    def _judge(self, rows: int, stored: Stored, before: int) -> _Problem | None:
+        """`before`: rows of the batch in earlier statements."""
         if stored.warnings == 0 and stored.rows == rows:
-            return
-        for _, number, message in rows_of(self._session, "SHOW WARNINGS"):
-            failure = self._rejected(table, part, before, int(number), str(message))
-            if failure is not None:
-                raise failure
-        raise EngineError(
-            Code.ROW_REJECTED,
-            f"the target stored {stored.rows} of {rows} rows sent to {table.schema}.{table.name}",
-            table=f"{table.schema}.{table.name}",
-            sent=rows,
-            stored=stored.rows,
-        )
+            return None
+        found = [
+            _problem(int(number), str(message), before)
+            for _, number, message in rows_of(self._session, "SHOW WARNINGS")
+        ]
+        placed = [problem for problem in found if problem.row is not None]
+        if placed:
+            return min(placed, key=lambda problem: problem.row or 0)
+        return found[0] if found else _Problem(0, f"{stored.rows} of {rows} rows were stored", None)
+
+    def _search(self, table: MysqlLoadTable, into: str, part: memoryview, rows: int) -> int:
+        """The first row with which a batch does not go through, by halves; from 1."""
+        ends = line_ends(part)
+        good, bad = 0, rows
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            execute(self._session, f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
+            if self._try(table, into, part[: ends[middle - 1]], middle) is None:
+                good = middle
+            else:
+                bad = middle
+        return bad
 
     def _rejected(
-        self, table: MysqlLoadTable, part: memoryview, before: int, number: int, message: str
-    ) -> EngineError | None:
-        """The condition as an error that names key, column and value, as far as the server tells."""
-        at = _AT_ROW.search(message)
-        row = row_at(part, before + int(at[1])) if at else None
-        duplicate = _DUPLICATE.search(message)
-        key = tuple(name for name in table.primary_key if name in table.columns)
-        positions = [table.columns.index(name) for name in key]
-        if row is None and duplicate is not None and duplicate[2] == "PRIMARY" and key:
-            values = [duplicate[1]] if len(key) == 1 else duplicate[1].split("-")
-            row = find_row(part, positions, values) if len(values) == len(key) else None
-        if at is None and duplicate is None and number not in _CONDITIONS:
-            return None
-        named = _COLUMN.search(message)
+        self, table: MysqlLoadTable, part: memoryview, number: int, problem: _Problem
+    ) -> EngineError:
+        """The problem as an error that names key, column and value."""
+        row = row_at(part, number)
+        key = {
+            name: printed(row[table.columns.index(name)])
+            for name in table.primary_key
+            if row is not None and name in table.columns
+        }
+        named = _COLUMN.search(problem.message)
         column = named[1] if named and named[1] in table.columns else None
         value = printed(row[table.columns.index(column)]) if row and column else None
-        where = (
-            {name: printed(row[position]) for name, position in zip(key, positions, strict=True)}
-            if row
-            else {}
-        )
-        shown = ", ".join(f"{name}={value!r}" for name, value in where.items())
+        shown = ", ".join(f"{name}={value!r}" for name, value in key.items())
+        where = f"{table.schema}.{table.name}"
+        code = explain(pymysql.OperationalError(problem.number, problem.message)).code
         return EngineError(
-            _CONDITIONS.get(number, Code.ROW_REJECTED),
-            f"{table.schema}.{table.name}"
-            + (f" at {shown}" if shown else "")
-            + f": the target says {message!r}",
-            table=f"{table.schema}.{table.name}",
+            code if code in _OF_A_ROW else Code.ROW_REJECTED,
+            f"{where} at {shown or f'row {number} of the batch'}: the target says {problem.message!r}",
+            table=where,
             column=column,
-            key=where or None,
+            key=key or None,
             value=value,
-            errno=number,
-            serverMessage=message,
+            errno=problem.number or None,
+            serverMessage=problem.message,
         )
 
     # ------------------------------------------------------------ upsert

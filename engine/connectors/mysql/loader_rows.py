@@ -25,14 +25,9 @@ def row_at(data: memoryview, number: int) -> list[bytes] | None:
     return text[begin:end].split(b"\t") if end >= 0 else None
 
 
-def find_row(data: memoryview, positions: Sequence[int], values: Sequence[str]) -> list[bytes] | None:
-    """The last row whose fields at `positions` print as `values`: the one a duplicate key names."""
-    found = None
-    for line in bytes(data).split(b"\n")[:-1]:
-        fields = line.split(b"\t")
-        if all(printed(fields[position]) == value for position, value in zip(positions, values, strict=True)):
-            found = fields
-    return found
+def line_ends(data: memoryview) -> list[int]:
+    """Where each row ends, its newline included."""
+    return [found.end() for found in re.finditer(rb"\n", data)]
 
 
 def printed(field: bytes) -> str | None:

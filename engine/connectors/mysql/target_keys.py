@@ -35,22 +35,36 @@ class _Part:
     octets: int
 
 
-def key_rooms(table: Table) -> dict[str, int]:
-    """Characters that each column of a unique or a foreign key may have so that its widest key fits an index
-    entry: what is left by the others, shared among those without a limit of their own."""
-    keys = [table.primary_key, *(index.parts for index in table.indexes if index.unique)]
-    lists = [[part.column for part in parts if part.column is not None] for parts in keys]
-    lists += [list(key.columns) for key in table.foreign_keys]
+@dataclass(frozen=True, slots=True)
+class Room:
+    """chars: how many a column may have as part of its keys. firm: one of them is a primary or a foreign key,
+    which a hash cannot stand for."""
+
+    chars: int
+    firm: bool
+
+
+def key_rooms(table: Table) -> dict[str, Room]:
+    """For each column of a unique or a foreign key what an index entry has room for: what is left by the
+    others, shared among those without a limit of their own."""
+    keys = [(table.key_columns, True)]
+    keys += [
+        (tuple(part.column for part in index.parts if part.column is not None), False)
+        for index in table.indexes
+        if index.unique
+    ]
+    keys += [(key.columns, True) for key in table.foreign_keys]
     known = {column.name: column for column in table.columns}
-    rooms: dict[str, int] = {}
-    for names in lists:
+    rooms: dict[str, Room] = {}
+    for names, firm in keys:
         columns = [known[name] for name in names if name in known]
         wide = [column for column in columns if column.type.kind in _UNBOUNDED]
         if not wide:
             continue
         room = (KEY_BYTES - 36 * (len(columns) - len(wide))) // 4 // len(wide)
         for column in wide:
-            rooms[column.name] = min(rooms.get(column.name, room), room)
+            before = rooms.get(column.name, Room(room, False))
+            rooms[column.name] = Room(min(before.chars, room), before.firm or firm)
     return rooms
 
 

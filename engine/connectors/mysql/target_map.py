@@ -11,6 +11,7 @@ from engine.connectors.mysql.target_context import MapOptions, MappedColumn, Map
 from engine.connectors.mysql.target_defaults import Untranslatable, default_clause
 from engine.connectors.mysql.target_inventory import note_database, note_table
 from engine.connectors.mysql.target_keys import (
+    Room,
     add_counter_key,
     add_foreign_keys,
     add_indexes,
@@ -102,14 +103,15 @@ def _map_columns(database: MappedDatabase, table: MappedTable) -> None:
         _narrow_row(table)
 
 
-def _context(database: MappedDatabase, table: Table, column: Column, rooms: dict[str, int]) -> TypeContext:
-    facts = database.options.facts.get(table.name)
+def _context(database: MappedDatabase, table: Table, column: Column, rooms: dict[str, Room]) -> TypeContext:
+    facts, room = database.options.facts.get(table.name), rooms.get(column.name)
     return TypeContext(
         database.server,
         database.options.policies,
         table.dialect,
         facts.columns.get(column.name) if facts is not None else None,
-        rooms.get(column.name),
+        room.chars if room is not None else None,
+        room is not None and room.firm,
     )
 
 
@@ -202,15 +204,11 @@ def _inline(type_: MappedType) -> int:
 
 
 def _create_table(database: MappedDatabase, table: MappedTable) -> None:
-    columns = [_definition(database, table, column) for column in table.columns.values()]
-    server, source = database.server, table.source
-    charset, collation = "utf8mb4", server.exact_collation
-    if table.is_family and source.collation:
-        charset = {"utf8": "utf8mb3"}.get(
-            source.collation.partition("_")[0], source.collation.partition("_")[0]
-        )
-        found = server.nearest_collation(charset, source.collation.replace("utf8_", "utf8mb3_", 1))
-        charset, collation = (charset, found) if found else ("utf8mb4", "utf8mb4_bin")
+    charset, collation = _default_charset(database, table)
+    columns = [
+        _definition(database, table, column, (charset, collation)) for column in table.columns.values()
+    ]
+    source = table.source
     options = f" ENGINE=InnoDB DEFAULT CHARACTER SET {charset} COLLATE {collation}"
     if source.comment:
         options += f" COMMENT={_comment(table, source.comment, _TABLE_COMMENT, None)}"
@@ -218,8 +216,21 @@ def _create_table(database: MappedDatabase, table: MappedTable) -> None:
     table.statements.insert(0, made)
 
 
-def _definition(database: MappedDatabase, table: MappedTable, column: MappedColumn) -> str:
-    parts = f"{quote(column.name)} {column.type.declared}"
+def _default_charset(database: MappedDatabase, table: MappedTable) -> tuple[str, str]:
+    """Character set and collation of the table: the source's own, or the nearest there is."""
+    wanted = table.source.collation if table.is_family else None
+    if wanted is None:
+        return "utf8mb4", database.server.exact_collation
+    charset = {"utf8": "utf8mb3"}.get(wanted.partition("_")[0], wanted.partition("_")[0])
+    found = database.server.nearest_collation(charset, wanted.replace("utf8_", "utf8mb3_", 1))
+    return (charset, found) if found else ("utf8mb4", "utf8mb4_bin")
+
+
+def _definition(
+    database: MappedDatabase, table: MappedTable, column: MappedColumn, default: tuple[str, str]
+) -> str:
+    inherits = (column.type.charset, column.type.collation) == default
+    parts = f"{quote(column.name)} {column.type.sql if inherits else column.type.declared}"
     if column.generated is not None:
         parts += column.generated
         # MariaDB takes no NULL or NOT NULL here.

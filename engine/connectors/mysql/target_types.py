@@ -49,13 +49,14 @@ class MappedType:
 @dataclass(frozen=True, slots=True)
 class TypeContext:
     """dialect: of the source. key_chars: characters left for this column in the narrowest unique key it is
-    part of, None when it is in none."""
+    part of, None when it is in none. key_firm: it is in a primary or foreign key."""
 
     server: TargetServer
     policies: Policies
     dialect: str
     facts: ColumnFacts | None = None
     key_chars: int | None = None
+    key_firm: bool = False
 
     @property
     def same_flavor(self) -> bool:

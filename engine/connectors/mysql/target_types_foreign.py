@@ -100,7 +100,7 @@ def _limited(context: TypeContext, conversion: str, remarks: tuple[Remark, ...] 
         return MappedType("longtext", "utf8mb4", collation, conversion, None, remarks=remarks)
     chars = max(1, min(context.key_chars, KEY_CHARS))
     octets = context.facts.max_octets if context.facts is not None else None
-    if octets is not None and octets > 4 * chars:
+    if octets is not None and octets > (4 * chars if context.key_firm else chars):
         return MappedType("longtext", "utf8mb4", collation, conversion, None, remarks=remarks)
     note = Remark(
         Severity.INFO,
