@@ -104,7 +104,7 @@ def place(data_dir: Path, mariadb: MysqlEndpoint, mariadb_database: str) -> Plac
 def test_a_worker_killed_at_a_fail_point_is_resumed_to_equal_sides(
     place: Place, point: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """duckdb-kill"""
+    """slug: duckdb-kill"""
     monkeypatch.setenv("DBSTREAMS_FAILPOINT", point)
     with place.open() as engine:
         stream = engine.configs.start(place.config(engine))["id"]
@@ -139,7 +139,7 @@ def test_every_write_mode_survives_a_kill_into_tables_that_exist(
     point: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """duckdb-kill"""
+    """slug: duckdb-kill"""
     tables = ["parent", "child"]
     place = Place(data_dir, mariadb, mariadb_database, writeMode=mode, tables=tables)
     structure = job(
@@ -162,7 +162,7 @@ def test_every_write_mode_survives_a_kill_into_tables_that_exist(
 
 @pytest.mark.parametrize("seed", [1])
 def test_workers_killed_at_any_moment(place: Place, seed: int) -> None:
-    """duckdb-kill"""
+    """slug: duckdb-kill"""
     chance = random.Random(seed)
     with place.open() as engine:
         stream = engine.configs.start(place.config(engine))["id"]
@@ -189,7 +189,7 @@ sys.stdin.read()
 
 
 def test_a_file_another_process_has_is_busy(place: Place) -> None:
-    """duckdb-busy: said over every way to it, and the stream goes on once the file is free."""
+    """slug: duckdb-busy. Said over every way to it, and the stream goes on once the file is free."""
     holder = subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(place.file)],
         stdin=subprocess.PIPE,

@@ -33,7 +33,7 @@ def body(path: Path, name: str = "file") -> dict[str, Any]:
 
 
 def test_a_file_is_listed(api: Api, tmp_path: Path) -> None:
-    """duckdb-connections"""
+    """slug: duckdb-connections"""
     file = tmp_path / "market.duckdb"
     build(file, *SHOP)
     assert post(api, "/connections/test", body(file))["flavor"] == "duckdb"
@@ -52,7 +52,7 @@ def test_a_file_is_listed(api: Api, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_yet(api: Api, tmp_path: Path) -> None:
-    """duckdb-connections: a connection to it can be saved, and the first stream makes it."""
+    """slug: duckdb-connections. A connection to it can be saved, and the first stream makes it."""
     file = tmp_path / "later.duckdb"
     assert post(api, "/connections/test", body(file))["ping"] == "ok"
     saved = post(api, "/connections", body(file))["id"]
@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there_yet(api: Api, tmp_path: Path) -> None:
     ],
 )
 def test_a_path_that_cannot_be_is_told_apart(api: Api, path: str, reason: str) -> None:
-    """duckdb-connections"""
+    """slug: duckdb-connections"""
     envelope = api.refuses("CONNECTION_FAILED", "POST", "/connections/test", body(Path(path)))
     assert envelope["details"]["reason"] == reason
 
@@ -86,7 +86,7 @@ def test_a_path_that_cannot_be_is_told_apart(api: Api, path: str, reason: str) -
 def test_what_one_file_has_not(
     api: Api, tmp_path: Path, method: str, path: str, sent: dict[str, Any] | None, code: str
 ) -> None:
-    """duckdb-connections"""
+    """slug: duckdb-connections"""
     file = tmp_path / "market.duckdb"
     build(file, *SHOP)
     saved = post(api, "/connections", body(file))["id"]
@@ -94,7 +94,7 @@ def test_what_one_file_has_not(
 
 
 def test_a_stream_between_two_files(api: Api, tmp_path: Path) -> None:
-    """duckdb-connections: nothing but two paths is needed."""
+    """slug: duckdb-connections. Nothing but two paths is needed."""
     one, two = tmp_path / "one.duckdb", tmp_path / "two.duckdb"
     build(one, *SHOP)
     source, target = (post(api, "/connections", body(path, path.stem))["id"] for path in (one, two))

@@ -131,7 +131,7 @@ def test_values_arrive_as_the_source_prints_them(
     policies: tuple[tuple[str, str], ...],
     cases: list[Case],
 ) -> None:
-    """duckdb-types, duckdb-infinity"""
+    """slugs: duckdb-types, duckdb-infinity, duckdb-wide-decimal"""
     present = [case for case in cases if case.only in (None, source_server.kind)]
     for case in present:
         _fill(source_server, source_database, case)
@@ -175,7 +175,7 @@ def _plain(value: Any) -> Any:
 
 
 def test_nul_in_text_stays(source_server: MysqlEndpoint, source_database: str, tmp_path: Path) -> None:
-    """duckdb-nul"""
+    """slug: duckdb-nul"""
     _fill(source_server, source_database, Case("t", "varchar(20)", ("CONCAT('a', CHAR(0), 'b')",), ""))
     file = tmp_path / "nul.duckdb"
     running.finish(job(source_server, file, database=source_database))
@@ -199,7 +199,7 @@ def test_a_value_that_cannot_go_fails_naming_it(
     policies: dict[str, str],
     said: str,
 ) -> None:
-    """duckdb-row-error"""
+    """slug: duckdb-row-error"""
     _fill(mariadb, mariadb_database, Case("t", ddl, ("NULL",), ""))
     mariadb.execute(f"SET sql_mode = ''; INSERT INTO t VALUES (77, {value})", database=mariadb_database)
     file = tmp_path / "refused.duckdb"

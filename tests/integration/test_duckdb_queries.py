@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_query_is_a_table(tmp_path: Path) -> None:
-    """duckdb-query"""
+    """slug: duckdb-query"""
     file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
     build(file, *SHOP)
     query = "WITH p AS (SELECT * FROM people) SELECT name AS who, sum(n) AS total FROM p GROUP BY 1 -- all"
@@ -71,7 +71,7 @@ NO_SELECT = [
     ],
 )
 def test_a_query_that_reaches_further_is_refused(tmp_path: Path, query: str, code: Code) -> None:
-    """duckdb-query-wall"""
+    """slug: duckdb-query-wall"""
     file = tmp_path / "a.duckdb"
     build(file, *SHOP)
     source = open_source(duckdb_connection(file), SourceConnection.parse({"connectionId": "a"}))
@@ -82,13 +82,22 @@ def test_a_query_that_reaches_further_is_refused(tmp_path: Path, query: str, cod
 
 
 def test_the_session_itself_reaches_nothing_else(tmp_path: Path) -> None:
-    """duckdb-query-wall: behind the parser stands the instance's own lock."""
+    """slug: duckdb-query-wall. Behind the parser stands the instance's own lock."""
     file = tmp_path / "a.duckdb"
     build(file, *SHOP)
     database = open_database(str(file), read_only=True)
     for statement in (*NOT_ALLOWED[:3], "ATTACH '/tmp/y.duckdb'", "SET enable_external_access = true"):
         with pytest.raises(duckdb.Error):
             database.cursor().execute(statement).fetchall()
+    database.close()
+
+
+def test_memory_is_bounded_and_the_rest_spills_beside_the_file(tmp_path: Path) -> None:
+    """slug: duckdb-memory"""
+    database = open_database(str(tmp_path / "a.duckdb"), read_only=False)
+    cursor = database.cursor()
+    settings = "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
+    assert cursor.execute(settings).fetchone() == ("488.2 MiB", f"{tmp_path / 'a.duckdb'}.tmp")
     database.close()
 
 
@@ -105,7 +114,7 @@ SELECTIONS: list[tuple[dict[str, Any], list[int]]] = [
 
 @pytest.mark.parametrize(("selection", "ids"), SELECTIONS)
 def test_a_selection_is_what_is_copied(tmp_path: Path, selection: dict[str, Any], ids: list[int]) -> None:
-    """duckdb-selection"""
+    """slug: duckdb-selection"""
     file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
     build(file, *SHOP)
     stream = job(file, other, source_schema="shop", selections={"people": selection})
@@ -125,7 +134,7 @@ def test_a_selection_is_what_is_copied(tmp_path: Path, selection: dict[str, Any]
     ],
 )
 def test_a_selection_without_sense_is_refused(tmp_path: Path, selection: dict[str, Any], code: Code) -> None:
-    """duckdb-selection"""
+    """slug: duckdb-selection"""
     file = tmp_path / "a.duckdb"
     build(file, *SHOP)
     stream = job(file, tmp_path / "b.duckdb", source_schema="shop", selections={"people": selection})
@@ -138,7 +147,7 @@ def test_a_selection_without_sense_is_refused(tmp_path: Path, selection: dict[st
     ("part", "field"), [({"database": "other"}, "database"), ({"source_schema": "nope"}, "schema")]
 )
 def test_another_database_or_schema_is_named(tmp_path: Path, part: dict[str, Any], field: str) -> None:
-    """duckdb-names"""
+    """slug: duckdb-names"""
     file = tmp_path / "a.duckdb"
     build(file, *SHOP)
     with pytest.raises(EngineError) as caught:

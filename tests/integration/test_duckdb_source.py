@@ -141,7 +141,7 @@ def _fill(file: Path, cases: list[Case] = CASES) -> None:
 def test_values_arrive_in_postgres_as_duckdb_prints_them(
     tmp_path: Path, postgres: PostgresEndpoint, postgres_database: str
 ) -> None:
-    """duckdb-read-types, duckdb-read-nested, duckdb-read-infinity"""
+    """slugs: duckdb-read-types, duckdb-read-nested, duckdb-read-infinity, duckdb-nanoseconds"""
     file = tmp_path / "source.duckdb"
     _fill(file)
     stream = job(
@@ -173,7 +173,7 @@ _CHANGED = {"union", "blob-list"}
 
 
 def test_another_file_gets_the_same_types_and_values(tmp_path: Path) -> None:
-    """duckdb-to-duckdb"""
+    """slug: duckdb-to-duckdb"""
     file, other = tmp_path / "one.duckdb", tmp_path / "two.duckdb"
     _fill(file)
     stream = job(file, other)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_structure_is_read(tmp_path: Path) -> None:
-    """duckdb-catalog"""
+    """slug: duckdb-catalog"""
     file = tmp_path / "market.duckdb"
     build(file, *SHOP)
     source = open_source(
@@ -46,7 +46,7 @@ def test_structure_is_read(tmp_path: Path) -> None:
 
 
 def test_tables_views_and_generated_columns_are_copied(tmp_path: Path) -> None:
-    """duckdb-views, duckdb-generated"""
+    """slugs: duckdb-views, duckdb-generated"""
     file, other = tmp_path / "market.duckdb", tmp_path / "other.duckdb"
     build(file, *SHOP)
     running.finish(job(file, other, source_schema="shop", tables=["people", "names"], schema="shop"))
@@ -58,7 +58,7 @@ def test_tables_views_and_generated_columns_are_copied(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, 300_000])
 def test_chunks_are_the_whole_table_once(tmp_path: Path, rows: int) -> None:
-    """duckdb-chunks: after deletes, and with rows spread over many groups."""
+    """slug: duckdb-chunks. After deletes, and with rows spread over many groups."""
     file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
     build(
         file,
@@ -74,7 +74,7 @@ def test_chunks_are_the_whole_table_once(tmp_path: Path, rows: int) -> None:
 
 
 def test_a_column_called_rowid_is_no_row_number(tmp_path: Path) -> None:
-    """duckdb-chunks"""
+    """slug: duckdb-chunks"""
     file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
     build(file, "CREATE TABLE t AS SELECT 1 AS rowid, i, repeat('x', 100) s FROM range(100000) r(i)")
     running.finish(job(file, other, options={"chunkBytes": 1 << 20}))
@@ -82,7 +82,7 @@ def test_a_column_called_rowid_is_no_row_number(tmp_path: Path) -> None:
 
 
 def test_readers_of_one_picture_see_the_same(tmp_path: Path) -> None:
-    """duckdb-picture"""
+    """slug: duckdb-picture"""
     file = tmp_path / "a.duckdb"
     build(file, "CREATE TABLE t AS SELECT i FROM range(10) r(i)")
     writer = open_database(str(file), read_only=False)

@@ -37,7 +37,7 @@ def shop(mariadb: MysqlEndpoint, mariadb_database: str) -> Iterator[str]:
 
 
 def test_structure_and_what_is_reported_of_it(mariadb: MysqlEndpoint, shop: str, tmp_path: Path) -> None:
-    """duckdb-no-constraints, duckdb-defaults, duckdb-comments, duckdb-generated"""
+    """slugs: duckdb-no-constraints, duckdb-defaults, duckdb-comments, duckdb-generated"""
     file = tmp_path / "a.duckdb"
     outcome, _ = running.finish(job(mariadb, file, database=shop, schema="deep"))
     table = "SELECT column_name, data_type, is_nullable, column_default, comment FROM duckdb_columns()"
@@ -76,7 +76,7 @@ def test_structure_and_what_is_reported_of_it(mariadb: MysqlEndpoint, shop: str,
 def test_schema_policies(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, policy: str, there: bool, code: Code | None
 ) -> None:
-    """duckdb-schema-policy"""
+    """slug: duckdb-schema-policy"""
     file = tmp_path / "a.duckdb"
     if there:
         # Wider than the source, in other letters, and with a column more: rows fit all the same.
@@ -106,7 +106,7 @@ def test_schema_policies(
 def test_write_modes(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, mode: str, rows: int, code: Code | None
 ) -> None:
-    """duckdb-write-mode"""
+    """slug: duckdb-write-mode"""
     file = tmp_path / "a.duckdb"
     build(file, "CREATE TABLE orders (id INTEGER, person INTEGER, tags VARCHAR[])")
     build(file, "INSERT INTO orders VALUES (2, 99, ['z'])")
@@ -119,7 +119,7 @@ def test_write_modes(
 
 @pytest.mark.parametrize("keyed", [True, False])
 def test_upsert_again_and_again(mariadb: MysqlEndpoint, shop: str, tmp_path: Path, keyed: bool) -> None:
-    """duckdb-upsert: with a key on the file, and by the source's key where indexes were not wanted."""
+    """slug: duckdb-upsert. With a key on the file, and by the source's key where indexes were not wanted."""
     file = tmp_path / "a.duckdb"
     for step in range(3):
         mariadb.execute(f"UPDATE orders SET tags = 'b', person = {step + 1} WHERE id = 1", database=shop)
@@ -144,7 +144,7 @@ def test_upsert_again_and_again(mariadb: MysqlEndpoint, shop: str, tmp_path: Pat
 def test_upsert_refuses_a_key_that_comes_twice(
     mariadb: MysqlEndpoint, mariadb_database: str, tmp_path: Path
 ) -> None:
-    """duckdb-upsert"""
+    """slug: duckdb-upsert"""
     mariadb.execute(
         "CREATE TABLE t (k varchar(9) COLLATE utf8mb4_bin PRIMARY KEY, v int);"
         "INSERT INTO t VALUES ('a', 1), (CONCAT('a', CHAR(0)), 2)",
@@ -160,7 +160,7 @@ def test_upsert_refuses_a_key_that_comes_twice(
 
 
 def test_upsert_needs_a_key(mariadb: MysqlEndpoint, mariadb_database: str, tmp_path: Path) -> None:
-    """duckdb-upsert"""
+    """slug: duckdb-upsert"""
     mariadb.execute("CREATE TABLE t (v int)", database=mariadb_database)
     plan = plan_stream(job(mariadb, tmp_path / "a.duckdb", database=mariadb_database, writeMode="upsert"))
     assert [note["slug"] for note in plan["notes"] if note["severity"] == "refused"] == ["upsert-without-key"]
@@ -184,7 +184,7 @@ MISFITS = [
 def test_what_does_not_fit_is_said_before(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, made: str, slug: str
 ) -> None:
-    """duckdb-misfits"""
+    """slug: duckdb-misfits"""
     file = tmp_path / "a.duckdb"
     build(file, made)
     plan = plan_stream(job(mariadb, file, database=shop, tables=["orders"]))
@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_said_before(
 def test_a_narrower_column_refuses_the_row(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, kind: str, value: str, reason: str
 ) -> None:
-    """duckdb-row-error"""
+    """slug: duckdb-row-error"""
     mariadb.execute("CREATE TABLE t (id int PRIMARY KEY, v int)", database=shop)
     mariadb.execute(f"INSERT INTO t VALUES (1, 5), (2, {value})", database=shop)
     file = tmp_path / "a.duckdb"
@@ -210,7 +210,7 @@ def test_a_narrower_column_refuses_the_row(
 
 
 def test_names_have_no_case_here(mariadb: MysqlEndpoint, mariadb_database: str, tmp_path: Path) -> None:
-    """duckdb-names"""
+    """slug: duckdb-names"""
     mariadb.execute(
         'CREATE TABLE `Foo` (a int); CREATE TABLE foo (`x "y` int, `select` int);'
         "INSERT INTO foo VALUES (1, 2)",
@@ -240,7 +240,7 @@ REFUSED_POLICIES = [
 def test_policies_without_meaning_are_refused(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, policy: str, value: str
 ) -> None:
-    """duckdb-policies"""
+    """slug: duckdb-policies"""
     plan = plan_stream(job(mariadb, tmp_path / "a.duckdb", database=shop, policies={policy: value}))
     refused = [note for note in plan["notes"] if note["severity"] == "refused"]
     assert [(note["slug"], note["policy"]) for note in refused] == [("policy-without-meaning", policy)]
@@ -253,21 +253,21 @@ def test_policies_without_meaning_are_refused(
 def test_names_that_cannot_be(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path, db: dict[str, Any], field: str
 ) -> None:
-    """duckdb-names"""
+    """slug: duckdb-names"""
     with pytest.raises(EngineError) as caught:
         plan_stream(job(mariadb, tmp_path / "a.duckdb", database=shop, **db))
     assert caught.value.details["fields"][0]["field"] == f"target.spec.db.{field}"
 
 
 def test_skip_data_makes_the_structure(mariadb: MysqlEndpoint, shop: str, tmp_path: Path) -> None:
-    """duckdb-write-mode"""
+    """slug: duckdb-write-mode"""
     file = tmp_path / "a.duckdb"
     running.finish(job(mariadb, file, database=shop, skipData=True))
     assert ask(file, "SELECT count(*) FROM people") == [(0,)]
 
 
 def test_a_table_half_loaded_by_another_stream(mariadb: MysqlEndpoint, shop: str, tmp_path: Path) -> None:
-    """duckdb-half-loaded, duckdb-epoch"""
+    """slugs: duckdb-half-loaded, duckdb-epoch"""
     file = tmp_path / "a.duckdb"
     build(
         file,
@@ -288,7 +288,7 @@ def test_a_table_half_loaded_by_another_stream(mariadb: MysqlEndpoint, shop: str
 def test_two_attempts_in_one_process_commit_every_row_once(
     mariadb: MysqlEndpoint, shop: str, tmp_path: Path
 ) -> None:
-    """duckdb-epoch"""
+    """slug: duckdb-epoch"""
     mariadb.execute(
         "CREATE TABLE big (id int PRIMARY KEY, v varchar(200)); INSERT INTO big SELECT seq, REPEAT('x', 150)"
         " FROM seq_1_to_40000; ANALYZE TABLE big",
@@ -316,7 +316,7 @@ def test_two_attempts_in_one_process_commit_every_row_once(
 
 
 def test_one_stream_cannot_read_and_write_one_file(tmp_path: Path) -> None:
-    """duckdb-busy"""
+    """slug: duckdb-busy"""
     file = tmp_path / "a.duckdb"
     build(file, "CREATE TABLE t AS SELECT 1 AS a")
     with pytest.raises(EngineError) as caught:
@@ -328,7 +328,7 @@ def test_one_stream_cannot_read_and_write_one_file(tmp_path: Path) -> None:
 def test_postgres_numbers_without_limit(
     postgres: PostgresEndpoint, postgres_database: str, tmp_path: Path
 ) -> None:
-    """duckdb-numeric, duckdb-infinity"""
+    """slugs: duckdb-numeric, duckdb-infinity"""
     postgres.execute(
         "CREATE TABLE t (id int PRIMARY KEY, n numeric, d date, z timestamptz, i interval, a int[]);"
         "INSERT INTO t VALUES (1, 1e40, 'infinity', '-infinity', '1 mon -2 days 00:00:03', '{1,2}'),"

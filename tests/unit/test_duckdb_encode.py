@@ -159,7 +159,7 @@ CASES: list[tuple[Image, pa.Array, str, list[Any], LogicalType | None]] = [
 def test_values_are_stored_as_they_are(
     image: Image, array: pa.Array, target: str, want: list[Any], logical: LogicalType | None
 ) -> None:
-    """duckdb-types"""
+    """slug: duckdb-types"""
     assert stored(encoder(image, array.type, target, logical), array, target) == want
 
 
@@ -194,14 +194,14 @@ REFUSED: list[tuple[Image, pa.Array, str, int, str]] = [
 def test_the_first_value_that_cannot_go_is_named(
     image: Image, array: pa.Array, target: str, row: int, reason: str
 ) -> None:
-    """duckdb-row-error"""
+    """slug: duckdb-row-error"""
     with pytest.raises(RowError) as caught:
         encoder(image, array.type, target).encode(pa.RecordBatch.from_arrays([array], names=["c"]))
     assert (caught.value.column, caught.value.row, caught.value.reason) == (0, row, reason)
 
 
 def test_text_that_is_none() -> None:
-    """duckdb-text: refused, mended, or bytes, by policy."""
+    """slug: duckdb-text. Refused, mended, or bytes, by policy."""
     data = pa.py_buffer(b"a\xff")
     array = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(struct.pack("<2i", 0, 2)), data])
     with pytest.raises(RowError, match="invalid-utf8"):
@@ -214,7 +214,7 @@ def test_text_that_is_none() -> None:
 
 @pytest.mark.parametrize(("policy", "want"), [("refuse", "a\0b"), ("strip", "ab"), ("replace", "a\ufffdb")])
 def test_nul_in_text(policy: str, want: str) -> None:
-    """duckdb-nul"""
+    """slug: duckdb-nul"""
     array = pa.array(["a\0b"])
     assert stored(encoder(Image.TEXT, array.type, "VARCHAR", nulByte=policy), array, "VARCHAR") == [want]
 
@@ -232,7 +232,7 @@ UNFIT = [
 
 @pytest.mark.parametrize(("image", "arrow", "target"), UNFIT)
 def test_a_pair_that_would_change_values_is_refused(image: Image, arrow: pa.DataType, target: str) -> None:
-    """duckdb-misfits"""
+    """slug: duckdb-misfits"""
     with pytest.raises(EngineError) as caught:
         encoder(image, arrow, target)
     assert caught.value.code is Code.STRUCTURE_MISMATCH

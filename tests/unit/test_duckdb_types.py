@@ -173,7 +173,7 @@ MAPPED: list[tuple[Column, dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("source", "policies", "made"), MAPPED)
 def test_types(source: Column, policies: dict[str, str], made: str) -> None:
-    """duckdb-types"""
+    """slug: duckdb-types"""
     assert map_type(source, Policies.parse(policies), None).type == made
 
 
@@ -201,7 +201,7 @@ def test_booleans_by_what_a_scan_saw(facts: ColumnFacts | None, made: str) -> No
     [("refuse", Severity.REFUSED), ("scan", Severity.REFUSED), ("text", Severity.INFO)],
 )
 def test_numbers_without_limit(policy: Any, severity: Severity) -> None:
-    """duckdb-numeric"""
+    """slug: duckdb-numeric"""
     mapped = map_type(column(Kind.DECIMAL, "numeric"), Policies(unbounded_numeric=policy), None)
     assert (mapped.type, mapped.severity, mapped.slug) == ("VARCHAR", severity, "unbounded-numeric")
 
@@ -224,7 +224,7 @@ def table(name: str, *columns: Column, **more: Any) -> Table:
     ],
 )
 def test_literal_defaults_are_carried(default: Default | None, made: str) -> None:
-    """duckdb-defaults"""
+    """slug: duckdb-defaults"""
     source = table("t", Column("c", LogicalType(Kind.TEXT), "text", default=default))
     (mapped,) = map_database(Database("s", (source,)), options()).tables
     (statement,) = [item for item in mapped.statements if item.phase is Phase.TABLE]
@@ -234,7 +234,7 @@ def test_literal_defaults_are_carried(default: Default | None, made: str) -> Non
 
 @pytest.mark.parametrize(("zeros", "loose"), [(0, False), (3, True), (None, True)])
 def test_zero_dates_that_become_null_drop_not_null(zeros: int | None, loose: bool) -> None:
-    """duckdb-zero-date"""
+    """slug: duckdb-zero-date"""
     source = table("t", Column("c", LogicalType(Kind.DATE), "date", nullable=False))
     facts = {"t": Facts({"c": ColumnFacts(zero_dates=zeros)})}
     (mapped,) = map_database(Database("s", (source,)), options(facts, policies={"zeroDate": "null"})).tables
@@ -251,7 +251,7 @@ def test_zero_dates_that_become_null_drop_not_null(zeros: int | None, loose: boo
     ],
 )
 def test_a_primary_key_only_where_upsert_asks(spec: dict[str, Any], keyed: bool) -> None:
-    """duckdb-upsert"""
+    """slug: duckdb-upsert"""
     source = table("t", column(Kind.INT32), primary_key=(IndexPart("c"),))
     (mapped,) = map_database(Database("s", (source,)), options(**spec)).tables
     assert ('PRIMARY KEY ("c")' in mapped.statements[0].sql) is keyed
@@ -286,7 +286,7 @@ def test_a_rename_of_nothing_is_refused(key: str) -> None:
     ],
 )
 def test_how_types_are_read(printed: str, kind: Kind, image: Image) -> None:
-    """duckdb-read-types"""
+    """slug: duckdb-read-types"""
     found = way(printed)
     assert (found.logical.kind, found.image) == (kind, image)
 
@@ -305,7 +305,7 @@ def test_how_types_are_read(printed: str, kind: Kind, image: Image) -> None:
     ],
 )
 def test_failures_have_codes(statement: str, code: Code) -> None:
-    """duckdb-failures"""
+    """slug: duckdb-failures"""
     with duckdb.connect() as session:
         session.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")
         session.execute("SET enable_external_access = false")
@@ -327,5 +327,5 @@ def test_failures_have_codes(statement: str, code: Code) -> None:
     ],
 )
 def test_failures_that_are_hard_to_bring_about(error: Exception, code: Code) -> None:
-    """duckdb-failures"""
+    """slug: duckdb-failures"""
     assert explain(error).code is code
