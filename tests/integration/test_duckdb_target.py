@@ -62,6 +62,25 @@ def test_structure_and_what_is_reported_of_it(mariadb: MysqlEndpoint, shop: str,
     assert ask(file, "SELECT id, twice FROM deep.people ORDER BY id") == [(1, 2), (2, 4), (3, 6)]
 
 
+def test_source_types_are_kept_beside_the_data(mariadb: MysqlEndpoint, shop: str, tmp_path: Path) -> None:
+    """slug: duckdb-source-types"""
+    file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
+    for _ in range(2):  # again: what was known of the table goes
+        running.finish(job(mariadb, file, database=shop, schemaPolicy="drop_and_recreate"))
+    kept = 'SELECT "column", dialect, source_table, source_type FROM _dbstreams_types'
+    assert ask(file, f"{kept} WHERE \"table\" = 'orders' ORDER BY 1") == [
+        ("id", "mariadb", "orders", "int(11)"),
+        ("person", "mariadb", "orders", "int(11)"),
+        ("tags", "mariadb", "orders", "set('a','b')"),
+    ]
+    # Nothing to say of types that stay, and our own tables are no tables of the user's.
+    running.finish(job(file, other))
+    assert ask(other, "SELECT table_name FROM duckdb_tables() WHERE table_name NOT LIKE '%checkpoint'") == [
+        ("orders",),
+        ("people",),
+    ]
+
+
 @pytest.mark.parametrize(
     ("policy", "there", "code"),
     [

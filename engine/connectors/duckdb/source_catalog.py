@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.connectors.duckdb.catalog import generated_columns
+from engine.connectors.duckdb.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.duckdb.database import Cursor
 from engine.connectors.duckdb.identifiers import qualified, quote
+from engine.connectors.duckdb.manifest import TABLE as TYPES_TABLE
 from engine.connectors.duckdb.native import parse
 from engine.connectors.duckdb.source_types import NANOSECONDS, logical
 from engine.schema import (
@@ -29,7 +31,7 @@ from engine.schema import (
 )
 
 DIALECT = "duckdb"
-OURS = ("_dbstreams_checkpoint", "_dbstreams_types")
+OURS = (CHECKPOINT_TABLE, TYPES_TABLE)
 _NAMED = re.compile(r'"((?:[^"]|"")+)"|([A-Za-z_]\w*)')
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")

@@ -18,6 +18,7 @@ from engine.connectors.base import (
     TargetDatabase,
     TargetTable,
 )
+from engine.connectors.duckdb import manifest
 from engine.connectors.duckdb.catalog import live_table
 from engine.connectors.duckdb.checkpoint import Checkpoints, transaction
 from engine.connectors.duckdb.database import Cursor, Database
@@ -111,16 +112,17 @@ class Structure:
         self._log(sql, purpose)
 
 
-def finishing(database: TargetDatabase, journal: Mapping[str, TableState]) -> dict[Phase, list[Statement]]:
-    """Comments of the tables this stream made."""
-    comments = [
-        statement
-        for table in database.tables
-        if journal[table.name].detail["created"]
-        for statement in table.statements
-        if statement.phase is Phase.COMMENT
-    ]
-    return {Phase.COMMENT: comments} if comments else {}
+def finishing(
+    catalog: str, database: TargetDatabase, journal: Mapping[str, TableState]
+) -> dict[Phase, list[Statement]]:
+    """Comments of the tables this stream made, and what their columns were on the source."""
+    found: list[Statement] = []
+    for table in database.tables:
+        if journal[table.name].detail["created"]:
+            found += [item for item in table.statements if item.phase is Phase.COMMENT]
+            types = manifest.statement(catalog, table)
+            found += [] if types is None else [types]
+    return {Phase.COMMENT: found} if found else {}
 
 
 class Finisher:

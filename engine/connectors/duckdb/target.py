@@ -34,6 +34,7 @@ from engine.connectors.duckdb.failures import explained
 from engine.connectors.duckdb.fit import refused
 from engine.connectors.duckdb.identifiers import quote
 from engine.connectors.duckdb.loader import DuckdbLoader
+from engine.connectors.duckdb.manifest import TABLE as TYPES_TABLE
 from engine.connectors.duckdb.mapping import MapOptions, map_database
 from engine.errors import Code, EngineError
 from engine.schema import Database as SourceDatabase
@@ -119,7 +120,7 @@ class DuckdbTarget:
         """What the schema policy and the write mode say of a table that is or is not there."""
         live, name = self.live(table.name), table.name
         policy, mode = self.spec.schema_policy, self.spec.write_mode
-        if name.casefold() == CHECKPOINT_TABLE:
+        if name.casefold() in (CHECKPOINT_TABLE, TYPES_TABLE):
             return [refused("reserved-name", f"{name} is the name of our own table", name)]
         if live is None:
             return self._check_missing(table)
@@ -270,7 +271,7 @@ class DuckdbTarget:
     def finishing(
         self, database: TargetDatabase, journal: Mapping[str, TableState]
     ) -> dict[Phase, list[Statement]]:
-        return structure.finishing(database, journal)
+        return structure.finishing(self._opened[0].catalog, database, journal)
 
     def finisher(self) -> structure.Finisher:
         return structure.Finisher(self._opened[0], self.checkpoints)
