@@ -11,7 +11,8 @@ _MOST_NAMES = 200
 TABLES = """
 select TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AUTO_INCREMENT, TABLE_COLLATION,
        CREATE_OPTIONS, TABLE_COMMENT
-from information_schema.TABLES where TABLE_SCHEMA = %s"""
+from information_schema.TABLES where TABLE_SCHEMA = %s
+  and TABLE_NAME not in ('_dbstreams_checkpoint', '_dbstreams_types')"""
 
 _COLUMNS = """
 select TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_DEFAULT, IS_NULLABLE, CHARACTER_SET_NAME,

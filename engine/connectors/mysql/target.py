@@ -24,22 +24,18 @@ from engine.connectors.base import (
 )
 from engine.connectors.mysql import fit, target_live, target_structure
 from engine.connectors.mysql import session as sessions
-from engine.connectors.mysql.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.mysql.checkpoint import Checkpoints, Session, rows_of, transaction
 from engine.connectors.mysql.encode import Server
 from engine.connectors.mysql.fit import LiveTable
 from engine.connectors.mysql.identifiers import qualified
 from engine.connectors.mysql.loader import MysqlLoader, MysqlLoadTable
 from engine.connectors.mysql.loader_failures import explain
-from engine.connectors.mysql.target_manifest import TABLE as MANIFEST_TABLE
 from engine.connectors.mysql.target_map import MapOptions, map_database
 from engine.connectors.mysql.target_server import read_server
 from engine.connectors.mysql.target_session import open_session
 from engine.errors import Code, EngineError
 from engine.schema import Database
 from ext.mysqlload import LoadEncoder
-
-_OURS = (CHECKPOINT_TABLE, MANIFEST_TABLE)
 
 
 def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> MysqlTarget:
@@ -119,7 +115,7 @@ class MysqlTarget:
         """What the schema policy and the write mode say of a table that is or is not there."""
         live = self.live(table.name)
         policy, mode = self.spec.schema_policy, self.spec.write_mode
-        if table.name.casefold() in _OURS:
+        if table.name.casefold() in target_live.OURS:
             return [_refused("reserved-name", f"{table.name} is the name of our own table", table.name)]
         if live is None:
             return self._check_missing(table)

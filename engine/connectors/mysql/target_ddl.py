@@ -9,8 +9,8 @@ from engine.connectors.mysql.identifiers import literal, qualified, quote
 
 
 def text(value: str) -> str:
-    """A string in quotes, for the places of DDL that take no introducer: COMMENT, and names in queries. The
-    session has no NO_BACKSLASH_ESCAPES."""
+    """A string in quotes, for DDL: COMMENT and labels take no introducer, and MariaDB prints hexadecimal
+    constants of checks again without escapes. The session has no NO_BACKSLASH_ESCAPES."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
 
 

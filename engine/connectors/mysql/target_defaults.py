@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from engine.connectors.mysql.identifiers import literal
+from engine.connectors.mysql.target_ddl import text as quoted_text
 from engine.connectors.mysql.target_types import FAMILY, MappedType, TypeContext
 from engine.schema import Column
 from engine.types import Kind
@@ -73,7 +74,7 @@ def _literal(column: Column, value: str | bytes) -> str:
         return literal(value)
     if column.type.kind in _NUMBERS and _NUMBER.match(value):
         return value
-    return literal(value)
+    return quoted_text(value)
 
 
 def _family_expression(column: Column, expression: str, context: TypeContext) -> str:
@@ -113,8 +114,8 @@ def _foreign_expression(column: Column, expression: str, mapped: MappedType) -> 
     if quoted:
         value = quoted[1].replace("''", "'")
         if kind in _TEXTS:
-            constant = literal(value)
+            constant = quoted_text(value)
             return f" DEFAULT ({constant})" if _LOBS.match(mapped.sql) else f" DEFAULT {constant}"
         if kind in _MOMENTS and re.fullmatch(r"[\d :.-]+", value):
-            return f" DEFAULT {literal(value)}"
+            return f" DEFAULT {quoted_text(value)}"
     raise Untranslatable(expression)

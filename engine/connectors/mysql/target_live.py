@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from engine.config import WriteMode
 from engine.connectors.base import ServerInfo, TableRead, TargetTable
 from engine.connectors.mysql.catalog import read_database
+from engine.connectors.mysql.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.mysql.checkpoint import Session, rows_of
 from engine.connectors.mysql.encode import needs_conversion
 from engine.connectors.mysql.fit import LiveTable, live_columns
 from engine.connectors.mysql.identifiers import quote
 from engine.connectors.mysql.loader import MysqlLoadTable, SelfReference
+from engine.connectors.mysql.target_manifest import TABLE as MANIFEST_TABLE
 from engine.types import Kind
 
+OURS = (CHECKPOINT_TABLE, MANIFEST_TABLE)  # which no catalog shows
 _FOLDING = frozenset({Kind.CHAR, Kind.VARCHAR, Kind.TEXT})
 
 
@@ -60,6 +63,11 @@ class LiveTables:
         return self._tables[key]
 
     def _read(self, names: list[str]) -> None:
+        ours = [name for name in names if name.casefold() in OURS]
+        self._tables.update({self.key(name): LiveTable(name, None) for name in ours})
+        names = [name for name in names if name not in ours]
+        if not names:
+            return
         found = read_database(self._session, self._info, self._database, names)
         tables = {self.key(table.name): table for table in found.tables}
         for name in names:

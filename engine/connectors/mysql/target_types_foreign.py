@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from engine.connectors.base import Severity
 from engine.connectors.mysql.encode import INTERVAL_CHARS
-from engine.connectors.mysql.identifiers import literal
 from engine.connectors.mysql.target_ddl import text
 from engine.connectors.mysql.target_server import KEY_CHARS
 from engine.connectors.mysql.target_types import (
@@ -150,7 +149,7 @@ def _enum(column: Column, context: TypeContext) -> MappedType:
         listed = ",".join(text(label) for label in labels)
         return MappedType(f"enum({listed})", "utf8mb4", collation, key_bytes=2, labels=labels)
     longest = max((len(label) for label in labels), default=1) or 1
-    listed = ", ".join(literal(label) for label in labels)
+    listed = ", ".join(text(label) for label in labels)
     message = "The labels become text with a check, and sort as text."
     note = Remark(Severity.WARNING, "enum-as-text", message, "enum")
     return MappedType(
