@@ -215,7 +215,7 @@ def reason_of(error: BotoCoreError | ClientError) -> str:
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
         return "timeout"
     if isinstance(error, EndpointConnectionError | ProxyConnectionError | ConnectionError):
-        text = str(error).lower()
+        text = f"{error} {error.kwargs.get('error', '')}".lower()  # the message hides the cause
         unresolved = ("name or service not known", "name resolution", "nodename", "resolve", "gaierror")
         if any(sign in text for sign in unresolved):
             return "dns"
