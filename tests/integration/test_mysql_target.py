@@ -8,8 +8,9 @@ from typing import Any
 import pymysql
 import pytest
 
+from benchmarks.certificates import Certificates
 from benchmarks.servers import MariaDB
-from engine.streams.job import Outcome
+from engine.streams.job import Outcome, StreamJob
 from tests import running
 from tests.integration.mysql_targets import TARGETS, Ends, ends
 
@@ -434,3 +435,41 @@ def test_a_server_that_forbids_local_gets_inserts(mariadb: Any) -> None:
         assert (error["code"], error["details"]["key"]) == ("CONSTRAINT_VIOLATION", {"id": "3"})
         assert pair.have("SELECT * FROM t") == []
         mariadb.drop_database(source)
+
+
+LARGE = (
+    "CREATE TABLE t (id int PRIMARY KEY, b longblob, v longtext); INSERT INTO t VALUES"
+    " (1, REPEAT(X'00FF0A5C', 600000), REPEAT('é', 900000)), (2, 'x', 'y')"
+)
+
+
+def test_values_above_the_packet_of_the_server(mariadb: Any) -> None:
+    """slug: mysql-packets. LOAD DATA takes them in pieces; an INSERT would have to hold the row whole."""
+    with MariaDB() as server:
+        server.execute("SET GLOBAL max_allowed_packet = 1048576")
+        pair = Ends(mariadb, server, mariadb.database(), server.database())
+        pair.load(LARGE)
+        running.finish(pair.job())
+        want, have = pair.ask("SELECT id, MD5(b), MD5(v) FROM t ORDER BY id")
+        assert have == want
+        server.execute("SET GLOBAL local_infile = 0")
+        error = failed(pair, schemaPolicy="drop_and_recreate")
+        assert (error["code"], error["details"]["key"]) == ("ROW_REJECTED", {"id": "1"})
+        assert "max_allowed_packet" in error["error"]
+        mariadb.drop_database(pair.source_database)
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer", "require", "verify-ca", "verify-full"])
+def test_every_tls_mode(mariadb: Any, tls_mariadb: MariaDB, certificates: Certificates, mode: str) -> None:
+    """slug: mysql-target-tls"""
+    pair = Ends(mariadb, tls_mariadb, mariadb.database(), tls_mariadb.database())
+    pair.load(
+        "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, REPEAT('é', 30000)), (2, NULL)"
+    )
+    ssl = {"mode": mode, **({"ca": certificates.ca.read_text()} if mode.startswith("verify") else {})}
+    job = pair.job()
+    connections = {**job.connections, "target": running.connection(tls_mariadb, ssl=ssl)}
+    running.finish(StreamJob(job.stream_id, job.config, connections))
+    want, have = pair.ask("SELECT * FROM t ORDER BY id")
+    assert have == want
+    mariadb.drop_database(pair.source_database)

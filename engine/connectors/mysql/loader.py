@@ -156,6 +156,11 @@ class MysqlLoader:
         inserts = Inserts(into, table.columns, table.converted, min(self._packet_bytes, _INSERT_BYTES))
         before = 0
         for statement, count in inserts.statements(part):
+            if len(statement) > self._packet_bytes:
+                message = (
+                    f"a row of {len(statement)} bytes is above max_allowed_packet: raise it on the target"
+                )
+                return _Problem(0, message, before + 1)
             try:
                 problem = self._judge(count, self._insert(statement), before)
             except (pymysql.IntegrityError, pymysql.DataError, pymysql.OperationalError) as error:
@@ -215,10 +220,11 @@ class MysqlLoader:
         value = printed(row[table.columns.index(column)]) if row and column else None
         shown = ", ".join(f"{name}={value!r}" for name, value in key.items())
         where = f"{table.schema}.{table.name}"
+        said = f"the target says {problem.message!r}" if problem.number else problem.message
         code = explain(pymysql.OperationalError(problem.number, problem.message)).code
         return EngineError(
             code if code in _OF_A_ROW else Code.ROW_REJECTED,
-            f"{where} at {shown or f'row {number} of the batch'}: the target says {problem.message!r}",
+            f"{where} at {shown or f'row {number} of the batch'}: {said}",
             table=where,
             column=column,
             key=key or None,
