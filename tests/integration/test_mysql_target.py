@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pymysql
 import pytest
 
 from benchmarks.certificates import Certificates
 from benchmarks.servers import MariaDB
+from engine import ids
+from engine.config import Connection, StreamConfig
 from engine.streams.job import Outcome, StreamJob
 from tests import running
 from tests.integration.mysql_targets import TARGETS, Ends, ends
@@ -473,3 +478,42 @@ def test_every_tls_mode(mariadb: Any, tls_mariadb: MariaDB, certificates: Certif
     want, have = pair.ask("SELECT * FROM t ORDER BY id")
     assert have == want
     mariadb.drop_database(pair.source_database)
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "files"])
+def test_embedded_databases_and_files_arrive(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """slug: mysql-foreign-types"""
+    with closing(duckdb.connect(str(tmp_path / "source.duckdb"))) as session:
+        session.execute(
+            "CREATE TABLE t AS SELECT 1 AS id, 170141183460469231731687303715884105727::hugeint AS h,"
+            " 18446744073709551615::ubigint AS u, 'é😀' AS s, true AS b,"
+            " '2024-01-01 00:00:00.5'::timestamp AS at UNION ALL SELECT 2, NULL, NULL, '', NULL, NULL"
+        )
+        if kind == "files":
+            session.execute(f"COPY t TO '{tmp_path}/t.parquet'")
+    body: dict[str, Any] = {"duckdb": {"path": str(tmp_path / "source.duckdb")}}
+    part: dict[str, Any] = {}
+    cast = "CAST(h AS CHAR)"
+    want = [("170141183460469231731687303715884105727", 2**64 - 1, "é😀", 1), (None, None, "", None)]
+    if kind == "files":
+        body, part = {"files": {"basePath": str(tmp_path)}}, {"files": {"paths": ["t.parquet"]}}
+        cast, want = "'double'", [("double", 2**64 - 1, "é😀", 1), ("double", None, "", None)]
+    source = Connection.parse({"name": "s", "type": kind, "spec": body})
+    for name in TARGETS:
+        server = request.getfixturevalue(name)
+        database = server.database()
+        config = StreamConfig.parse(
+            {
+                "name": "from",
+                "mode": "convert",
+                "source": {"connections": [{"connectionId": "s", **part}]},
+                "target": {"id": "t", "spec": {"db": {"database": database}}},
+            }
+        )
+        job = StreamJob(ids.new("stream"), config, {"s": source, "t": running.connection(server)})
+        running.finish(job)
+        assert running.verify(job)["equal"]
+        assert server.query(f"SELECT {cast}, u, s, b FROM t ORDER BY id", database=database) == want
+        server.drop_database(database)
