@@ -17,6 +17,7 @@ from engine import ids
 from engine.config import Connection, StreamConfig
 from engine.formats.manifest import NAME, Manifest
 from engine.streams.job import StreamJob
+from engine.types import Image
 from tests.running import connection
 
 SUFFIXES = {"none": "", "gzip": ".gz", "zstd": ".zst", "snappy": ""}
@@ -88,7 +89,9 @@ def duck(
             f" columns={columns!r})"
         )
     else:
-        columns = {column.name: "VARCHAR" for column in listed.columns}
+        columns = {
+            column.name: "JSON" if column.image is Image.JSON else "VARCHAR" for column in listed.columns
+        }
         shape = "array" if listed.format == "json" else "newline_delimited"
         scan = f"read_json({files!r}, format='{shape}', columns={columns!r})"
     with duckdb.connect() as session:

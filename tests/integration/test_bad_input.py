@@ -130,7 +130,7 @@ def test_a_thousand_tables(
     assert outcome.rows == 1000
     assert len(report.tables) == 1000
     count = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-    assert postgres.scalar(count, database=postgres_database) == 1001  # and the checkpoints
+    assert postgres.scalar(count, database=postgres_database) == 1002  # and checkpoints and source types
 
 
 def test_a_thousand_columns(

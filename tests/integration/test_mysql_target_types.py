@@ -160,7 +160,9 @@ FOREIGN = [
     ),
     Foreign("varchar", "varchar(20)", ("''", "'a  '", "'NULL'", "E'\\\\N'", "NULL"), ("varchar(20)",) * 2),
     Foreign("varchar-wide", "varchar(20000)", ("repeat('é', 20000)",), ("longtext",) * 2),
-    Foreign("bpchar", "char(4)", ("'ab'", "''", "'abcd'"), ("varchar(4)",) * 2, source="textin(bpcharout(c))"),
+    Foreign(
+        "bpchar", "char(4)", ("'ab'", "''", "'abcd'"), ("varchar(4)",) * 2, source="textin(bpcharout(c))"
+    ),
     Foreign("bytea", "bytea", (r"'\x00ff095c0a27'", "''", "NULL"), ("longblob",) * 2, **HEX),
     Foreign("date", "date", ("'0001-01-01'", "'9999-12-31'", "'2024-02-29'"), ("date",) * 2),
     Foreign(
