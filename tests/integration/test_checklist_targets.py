@@ -40,7 +40,6 @@ MISFITS: list[tuple[str, str, str, dict[str, Any], str]] = [
         "TABLE_NOT_EMPTY",
     ),
     ("table-kind", PLAIN, "CREATE SEQUENCE public.t", {}, "STRUCTURE_MISMATCH"),
-    ("reserved-name", "CREATE TABLE _dbstreams_checkpoint (id int PRIMARY KEY)", "", {}, "TABLE_EXISTS"),
 ]
 
 

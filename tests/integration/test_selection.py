@@ -257,3 +257,15 @@ def test_limit_of_time(
     assert outcome.status == "TIME_LIMIT_REACHED", outcome.error
     with postgres.connect(postgres_database) as session:
         assert session.execute("SELECT count(*) FROM slow").fetchone() == (0,)
+
+
+def test_the_name_of_our_own_table(
+    mariadb: MysqlEndpoint, shop: str, postgres: PostgresEndpoint, postgres_database: str
+) -> None:
+    """Refused before anything is made. slug: reserved-name"""
+    queries = [{"name": "_dbstreams_checkpoint", "query": "SELECT 1 AS a"}]
+    outcome, _ = running.run(job(mariadb, shop, postgres, postgres_database, queries=queries))
+    assert outcome.error is not None
+    assert outcome.error["code"] == Code.TABLE_EXISTS.value
+    with postgres.connect(postgres_database) as session:
+        assert session.execute("SELECT to_regclass('_dbstreams_checkpoint')").fetchone() == (None,)
