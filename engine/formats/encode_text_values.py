@@ -58,8 +58,10 @@ def _nul(array: pa.Array, context: Context) -> pa.Array:
 
 def json_values(array: pa.Array, context: Context) -> pa.Array:
     """JSON to be nested in JSON. What a server has parsed itself is taken as it is; text that it merely keeps
-    is checked, since one wrong value would spoil the whole file."""
+    is checked, since one wrong value would spoil the whole file. A null of JSON's own would come back as
+    NULL."""
     array = text(array, context)
+    refuse_first(array, pc.match_substring_regex(array, r"^\s*null\s*$"), "json-null")
     if context.read.source.type.kind is not Kind.JSON:
         for row, value in enumerate(array.to_pylist()):
             if value is not None and not _is_json(value):

@@ -14,7 +14,7 @@ from engine.formats.layout import codec_of
 from engine.formats.storage import PartWriter
 from engine.formats.write_text import open_for_library
 
-GROUP_BYTES = 32 << 20  # of values held for a row group where targetRowGroupSizeMB does not say
+GROUP_BYTES = 16 << 20  # of values held for a row group where targetRowGroupSizeMB does not say
 
 
 class ParquetEncoder:

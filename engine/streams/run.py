@@ -239,7 +239,8 @@ class _Run:
         self.begun = True
         details = {table.target.name: table.journal_detail() for table in plan.tables}
         journal = target.prepare(plan.database, details, self._sql)
-        self._source_position(source, target, earlier)
+        if not target.is_finished():  # else an attempt has ended, and died before it could say so
+            self._source_position(source, target, earlier)
         for table in plan.tables:
             done = journal[table.target.name].chunks.values()
             rows, bytes_ = sum(r for r, _ in done), sum(b for _, b in done)

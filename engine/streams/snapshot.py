@@ -418,6 +418,7 @@ _ADVICE = {
     "invalid-utf8": "set policies.invalidText to replace or bytea",
     "not-boolean": "leave policies.tinyint1 at smallint",
     "bad-json": "set policies.json to json or text",
+    "json-null": "set policies.json to text: in a JSON file a nested null cannot be told from NULL",
     "unknown-label": "the column holds a value that is none of its labels",
     "out-of-range": "widen the column on the target",
     "too-long": "widen the column on the target",
