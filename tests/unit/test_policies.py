@@ -4,7 +4,6 @@ cites a sentence which is not there."""
 from __future__ import annotations
 
 import ast
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,16 +57,6 @@ def test_every_sentence_has_a_test(page: Path) -> None:
     assert [slug for slug in slugs_of(page) if slug not in words] == []
 
 
-@pytest.fixture
-def no_collection() -> Iterator[None]:
-    """CPython 3.11 raises SystemError when a collection in the middle of ast.parse ends objects whose cleaning
-    up parses as well (python/cpython#106905); what earlier tests left is such garbage."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("no_collection")
 def test_every_citation_has_a_sentence() -> None:
     cited = [found for path in TESTS for found in cited_by(path)]
     assert len(cited) > 50
