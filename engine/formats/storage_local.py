@@ -113,10 +113,18 @@ class LocalStorage:
                 now = self.get(path)
                 if (now[1] if now else ABSENT) != expect:
                     raise Conflict(path)
+            self._drop_unfinished(path)
             with self.create(path) as writer:
                 writer.write(data)
                 writer.commit()
         return _tag(data)
+
+    def _drop_unfinished(self, path: str) -> None:
+        """What one who died in the middle of `put` has left. Under the lock nobody else is in the middle."""
+        folder, name = self._folder(path), parts_of(path)[-1]
+        for found in os.listdir(folder):
+            if _is_temporary(found) and found.startswith(f".{name}."):
+                os.unlink(os.path.join(folder, found))
 
     @contextlib.contextmanager
     def _locked(self, path: str) -> Iterator[None]:
