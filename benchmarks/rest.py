@@ -57,6 +57,7 @@ class ApiServer:
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [str(Path(sys.executable).with_name("dbstreams")), "serve", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder / "data")]
+        command += ["--files-root", str(private_root())]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 command,

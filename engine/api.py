@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +36,8 @@ class Engine:
     supervise: own the directory, resume the streams that ran, run new ones. One process at a time may, and a
         second gets STORE_UNAVAILABLE. Without it connections, configs and keys can be read and changed, also
         beside an owner; nothing runs.
+    files_roots: connections of files and embedded databases must lie in one of these folders, or in `exports`
+        of the data directory, which is then made. None: anywhere, for a caller who may go there anyway.
     worker_restarts: how often the worker of a stream is restarted when it dies, before the stream is FAILED.
 
     Answers are the contract's JSON as plain dicts; failures are `EngineError`. Threads may share one Engine.
@@ -46,18 +49,26 @@ class Engine:
         *,
         supervise: bool = True,
         worker_restarts: int = RESTARTS,
+        files_roots: Sequence[Path] | None = None,
     ) -> None:
         self.data_dir = _data_dir(data_dir)
         self.supervises = supervise
         self._closed = False
         self._lock_file = _own(self.data_dir) if supervise else None
         try:
-            self._open(worker_restarts)
+            self._open(worker_restarts, files_roots)
         except BaseException:
             self._release()
             raise
 
-    def _open(self, worker_restarts: int) -> None:
+    def _open_roots(self, given: Sequence[Path] | None) -> list[Path] | None:
+        if given is None:
+            return None
+        exports = self.data_dir / "exports"
+        exports.mkdir(mode=0o700, exist_ok=True)
+        return [*given, exports]
+
+    def _open(self, worker_restarts: int, files_roots: Sequence[Path] | None) -> None:
         self._store = Store(self.data_dir / "store.sqlite")
         try:
             with self._store.read() as connection:
@@ -68,7 +79,7 @@ class Engine:
             self._feed = Feed(self._store)
             self._rows = StreamRows(self._store)
             self.keys = Keys(self._store)
-            self.connections = Connections(self._store, keyring)
+            self.connections = Connections(self._store, keyring, self._open_roots(files_roots))
             self._side_jobs = SideJobs(self._rows, self.connections, self._feed)
             self._supervisor: Supervisor | None = None
             if self.supervises:

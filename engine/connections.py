@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -25,9 +27,11 @@ ALIVE = tuple(status.value for status in Status if status.has_worker or status i
 
 
 class Connections:
-    def __init__(self, store: Store, keyring: Keyring) -> None:
+    def __init__(self, store: Store, keyring: Keyring, roots: Sequence[Path] | None = None) -> None:
+        """`roots`: the folders in which connections may have their files; None is anywhere."""
         self._store = store
         self.keyring = keyring
+        self._roots = None if roots is None else [os.path.realpath(root) for root in roots]
         self._names = NameSearch()
 
     def close(self) -> None:
@@ -72,7 +76,25 @@ class Connections:
 
     def model(self, connection_id: str) -> Connection:
         """With its real secrets: for sessions and workers only."""
-        return self._open(self._row(connection_id))
+        model = self._open(self._row(connection_id))
+        self._check_place(model)
+        return model
+
+    def _check_place(self, model: Connection) -> None:
+        """PATH_NOT_ALLOWED for files outside the roots: a key of the API is no login of this machine."""
+        files, duckdb = model.spec.files, model.spec.duckdb
+        place = files.base_path if files is not None else duckdb.path if duckdb is not None else None
+        if self._roots is None or place is None:
+            return
+        real = os.path.realpath(place)
+        if not any(real == root or real.startswith(root.rstrip(os.sep) + os.sep) for root in self._roots):
+            raise EngineError(
+                Code.PATH_NOT_ALLOWED,
+                f"{place} is in none of the folders that are open here: {', '.join(self._roots)}"
+                " (serve --files-root opens more)",
+                path=place,
+                roots=self._roots,
+            )
 
     # ------------------------------------------------------------ changing
 
@@ -203,6 +225,7 @@ class Connections:
             body = {key: value for key, value in body.items() if key not in _OURS}
         model = Connection.parse(body)
         registry.require_supported(model.type)
+        self._check_place(model)
         revealed = model.to_json(reveal=True)
         if not (masked := _masked_paths(revealed)):
             return model

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from engine.config import Connection
 from engine.errors import Code, EngineError
-from engine.locations import Endpoint, invalid, parse_location, source_part, target_spec
+from engine.locations import Endpoint, parse_location, parse_target, source_part, target_spec
 from engine.streams.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class CopyResult:
 
 def prepare(engine: Engine, request: CopyRequest) -> str:
     """Save, or find again, the connections and the config of a copy; the config's id. Nothing is started."""
-    source, target = parse_location(request.source_url), parse_location(request.target_url)
+    source, target = parse_location(request.source_url), parse_target(request.target_url)
     options: dict[str, Any] = {
         "schemaPolicy": request.schema_policy,
         "writeMode": request.write_mode,
@@ -69,8 +68,6 @@ def prepare(engine: Engine, request: CopyRequest) -> str:
     }
     part = source_part(source, "")
     spec = target_spec(target, options)
-    if target.type == "files":
-        _make_folder(target)
     part.update(
         connectionId=_connection(engine, source),
         tables=[{"name": name} for name in request.tables or []],
@@ -167,15 +164,6 @@ def follow(
         notes=stats["notes"],
         verify=compared,
     )
-
-
-def _make_folder(target: Endpoint) -> None:
-    """The folder a copy goes into is made when its parent is there."""
-    folder = Path(target.body["spec"]["files"]["basePath"])
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise invalid("target", f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def _connection(engine: Engine, endpoint: Endpoint) -> str:

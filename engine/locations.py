@@ -83,6 +83,15 @@ def parse_location(text: str) -> Endpoint:
     raise invalid("url", f"starts with {_KNOWN}")
 
 
+def parse_target(text: str) -> Endpoint:
+    """As `parse_location`; a folder is a path under its parent, so that it need not be there yet."""
+    end = parse_location(text)
+    if end.type != "files" or end.path:
+        return end
+    folder = Path(end.body["spec"]["files"]["basePath"])
+    return _files(folder.parent, folder.name, None, None)
+
+
 def _split(url: str) -> tuple[Any, int | None, dict[str, str]]:
     try:
         parts = urlsplit(url)
@@ -154,9 +163,13 @@ def _local(text: str, scheme: str) -> Endpoint:
         base, inside = absolute.parent, absolute.name
     else:
         base, inside = absolute, ""
-    label = f"files {base}"
-    body = {"name": label[-255:], "type": "files", "spec": {"files": {"basePath": str(base)}}}
-    return Endpoint(body, "files", label[-255:], None, None, inside, None, file_format, compression)
+    return _files(base, inside, file_format, compression)
+
+
+def _files(base: Path, inside: str, file_format: str | None, compression: str | None) -> Endpoint:
+    label = f"files {base}"[-255:]
+    body = {"name": label, "type": "files", "spec": {"files": {"basePath": str(base)}}}
+    return Endpoint(body, "files", label, None, None, inside, None, file_format, compression)
 
 
 def _embedded(path: Path, options: dict[str, str]) -> Endpoint:

@@ -72,7 +72,7 @@ def serve(
     _check_tls(tls_cert, tls_key)
     listener = _listen(host, port)
     try:
-        engine = Engine(data_dir) if data_dir is not None else Engine()
+        engine = Engine(data_dir, files_roots=roots)
         try:
             first_key = engine.keys.ensure_first(os.environ.get(KEY_VARIABLE))
             app = create_app(engine, engine.data_dir, files_roots=roots)

@@ -13,16 +13,14 @@ from engine.formats import encode
 from engine.formats.encode import Shape, shape_of
 from engine.formats.layout import NAME_BYTES, Layout, distinct, folder_name
 from engine.formats.manifest import Encoding
-from engine.schema import Column, Database, Table, TableKind
+from engine.schema import COPIED_KINDS, Column, Database, Table
 from engine.types import Image, Kind
-
-_COPIED = (TableKind.TABLE, TableKind.SYSTEM_VERSIONED, TableKind.FILE, TableKind.QUERY)
 
 
 def map_database(database: Database, spec: FilesTarget, where: Layout, field: str) -> TargetDatabase:
     """Names and types of the files. VALIDATION_FAILED for a rename of what is not there; what the policies
     refuse is a note. `field`: where the spec stands in the config."""
-    tables = [table for table in database.tables if table.kind in _COPIED]
+    tables = [table for table in database.tables if table.kind in COPIED_KINDS]
     renames = _renames(tables, spec.rename, field)
     wanted = [renames.get((table.name,)) or _cased(table.name, spec) for table in tables]
     notes = [*encode.refused_policies(spec.policies), *_inventory(database)]

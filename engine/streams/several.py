@@ -53,6 +53,7 @@ class SeveralSources:
     def __init__(self, members: Sequence[Member]) -> None:
         self._members = tuple(members)
         self._origins: dict[str, _Origin] = {}
+        self._joined = Database("")
         self.database = ", ".join(f"{member.alias}: {member.source.database}" for member in members)
         infos = [member.source.info for member in members]
         self.info = ServerInfo(
@@ -103,13 +104,19 @@ class SeveralSources:
             for member, database in zip(self._members, found, strict=True)
             for note in database.notes
         )
-        return Database(self.database, tuple(tables), notes=notes), names
+        self._joined = Database(self.database, tuple(tables), notes=notes)
+        return self._joined, names
 
     def catalog(self, database: str, only: Sequence[str] | None = None) -> Database:
-        raise NotImplementedError("the catalogs of several sources are joined, not read")
+        """What was joined."""
+        tables = self._joined.tables
+        kept = tables if only is None else tuple(table for table in tables if table.name in set(only))
+        return replace(self._joined, tables=kept)
 
     def query_table(self, name: str, query: str) -> Table:
-        raise NotImplementedError("a query belongs to one of the sources")
+        raise EngineError(
+            Code.UNSUPPORTED_ROUTE, "a query belongs to one source: give it there", field="source.connections"
+        )
 
     def facts(self, table: Table, policies: Policies) -> Facts:
         origin = self._origins[table.name]

@@ -23,7 +23,7 @@ from engine.errors import Code, EngineError
 from engine.streams.job import Control, Report
 from engine.streams.verify_canonical import Form, canonical, form
 from engine.streams.verify_columns import row_key
-from engine.streams.verify_narrow import Difference
+from engine.streams.verify_narrow import Difference, Kind
 from engine.streams.verify_outcome import REPORTED, TableVerdict, log_verdict
 
 _MEMORY = "256MB"
@@ -124,7 +124,7 @@ class _Comparison:
             rows,
             other_rows,
             equal,
-            _METHOD + ("; rows of the source only" if self._subset and differences == [] and equal else ""),
+            _METHOD + ("; rows of the source only" if self._subset else ""),
             tuple(difference.as_dict() for difference in differences),
             time.monotonic() - began,
         )
@@ -194,13 +194,13 @@ class _Comparison:
         width = len(self._key)
         for extra, missing, *rest in rows:
             key = {self._names[number]: value for number, value in zip(self._key, rest[:width], strict=True)}
-            kind = "extra" if extra else "missing" if missing else "different"
+            kind: Kind = "extra" if extra else "missing" if missing else "different"
             columns = (
                 ()
                 if extra or missing
                 else tuple(name for name, differs in zip(self._names, rest[width:], strict=True) if differs)
             )
-            differences.append(Difference(kind, key, columns))  # type: ignore[arg-type]
+            differences.append(Difference(kind, key, columns))
         if self._subset:
             counted = database.execute(
                 f"SELECT count(*) FROM theirs b WHERE EXISTS (SELECT 1 FROM ours a WHERE {on})"

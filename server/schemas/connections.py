@@ -131,7 +131,13 @@ class Ping(View):
     ping: Literal["ok"]
     server_version: str
     flavor: str
-    tls: Annotated[str | None, Field(description="The protocol, or null without TLS")]
+    tls: Annotated[
+        str | None, Field(description="The protocol, or null without TLS; of database servers alone")
+    ] = None
+    path: Annotated[str | None, Field(description="Of a files connection: its folder")] = None
+    writable: Annotated[bool | None, Field(description="Of a files connection: may be written into")] = None
+    endpoint: Annotated[str | None, Field(description="Of an S3 connection: who answered")] = None
+    bucket: Annotated[str | None, Field(description="Of an S3 connection with a bucket in its scope")] = None
 
 
 class NewName(Model):

@@ -83,6 +83,44 @@ def test_files_roots(data_dir: Path, tmp_path: Path) -> None:
         process.end()
 
 
+def test_connections_stay_in_the_files_roots(data_dir: Path, tmp_path: Path) -> None:
+    """Saved, tested and led by a link: nothing of this machine outside is reached. slug: rest-files-roots"""
+    root, outside = tmp_path / "open", tmp_path / "closed"
+    for folder in (root / "in", outside):
+        folder.mkdir(parents=True)
+    (root / "link").symlink_to(outside)
+    with running_process(data_dir, files_roots=[str(root)]) as process:
+        headers = {"X-API-Key": KEY, "X-Install-ID": process.printed[0].removeprefix("X-Install-ID: ")}
+        client = httpx.Client(base_url=process.url + "/api/v1", headers=headers)
+        exports = data_dir / "exports"
+        for number, (spec, status) in enumerate(
+            (
+                ({"files": {"basePath": str(root / "in")}}, 201),
+                ({"files": {"basePath": str(exports)}}, 201),
+                ({"duckdb": {"path": str(root / "in" / "a.duckdb")}}, 201),
+                ({"files": {"basePath": "/"}}, 403),
+                ({"files": {"basePath": str(outside)}}, 403),
+                ({"files": {"basePath": str(root / "link")}}, 403),
+                ({"files": {"basePath": f"{root}/../closed"}}, 403),
+                ({"files": {"basePath": f"{root}2"}}, 403),
+                ({"duckdb": {"path": str(outside / "a.duckdb")}}, 403),
+                ({"duckdb": {"path": str(data_dir / "store.sqlite")}}, 403),
+            )
+        ):
+            body = {"name": f"c{number}", "type": next(iter(spec)), "spec": spec}
+            answer = client.post("/connections", json=body)
+            assert answer.status_code == status, (spec, answer.text)
+            tested = client.post("/connections/test", json=body)
+            assert tested.status_code == (200 if status == 201 else 403), (spec, tested.text)
+            if status == 403:
+                assert answer.json()["code"] == "PATH_NOT_ALLOWED"
+        (root / "in").rename(root / "gone")
+        (root / "in").symlink_to(outside)
+        first = client.get("/connections").json()["items"][0]
+        assert client.post(f"/connections/{first['id']}/ping").json()["code"] == "PATH_NOT_ALLOWED"
+        process.end()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -81,7 +81,8 @@ def test_tables_of_two_databases(
         ).fetchone()
         assert tables == ("busy,east_customer,east_orders,only_west,west_customer,west_orders",)
         keys = session.execute(
-            "SELECT string_agg(conrelid::regclass || '>' || confrelid::regclass, ',' ORDER BY 1)"
+            "SELECT string_agg(conrelid::regclass || '>' || confrelid::regclass, ','"
+            " ORDER BY conrelid::regclass::text)"
             " FROM pg_constraint WHERE contype = 'f' AND convalidated"
         ).fetchone()
         assert keys == ("east_orders>east_customer,west_orders>west_customer",)

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from engine.config import Connection
-from engine.connectors.files.storage import LocalStorage
 from engine.errors import Code, EngineError
+from engine.formats.storage_local import LocalStorage
 
 _ADVICE = {
     "missing": "there is no such folder",

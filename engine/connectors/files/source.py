@@ -9,10 +9,10 @@ import duckdb
 from engine.config import Connection, FilesSource, SourceConnection
 from engine.connectors.base import ServerInfo
 from engine.connectors.files.session import open_storage
-from engine.connectors.files.storage import LocalStorage
 from engine.errors import Code, EngineError
 from engine.formats.read_source import FilesSnapshot
 from engine.formats.storage import parts_of
+from engine.formats.storage_local import LocalStorage
 from engine.formats.tables import Chosen
 
 

@@ -114,8 +114,9 @@ def _carries_counter(table: MappedTable, index: Index) -> bool:
     """An AUTO_INCREMENT column must lead a key from the beginning; so much for those the primary key does not
     serve."""
     leading = table.find(index.parts[0].column)
-    counter = leading is not None and leading.source.auto_increment
-    return counter and (not table.primary_key or table.primary_key[0] != leading.source.name)  # type: ignore[union-attr]
+    if leading is None or not leading.source.auto_increment:
+        return False
+    return not table.primary_key or table.primary_key[0] != leading.source.name
 
 
 def add_counter_key(table: MappedTable, with_indexes: bool) -> None:
