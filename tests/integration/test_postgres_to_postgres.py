@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks.endpoints import PostgresEndpoint
 from engine.config import StreamConfig
-from engine.connectors.postgres import manifest, session
 from engine.streams.job import StreamJob
 from tests import running
 
@@ -268,12 +267,10 @@ def test_source_types_are_kept_beside_the_data(postgres: PostgresEndpoint, postg
     )
     running.finish(job(postgres, source, postgres_database))
     running.finish(job(postgres, source, postgres_database, schemaPolicy="drop_and_recreate"))
-    with session.connect(running.connection(postgres), postgres_database) as opened:
-        found = manifest.source_types(opened, "public")
-        assert manifest.source_types(opened, "pg_catalog") == {}
-    assert found == {
-        ("t", "p"): manifest.SourceType("t", "p", "postgres", "public", "t", "p", "public.pair", "text")
-    }
+    kept = 'SELECT "table", "column", dialect, source_schema, source_type, policy FROM _dbstreams_types'
+    assert postgres.query(kept, database=postgres_database) == [
+        ("t", "p", "postgres", "public", "public.pair", "text")
+    ]
     third = postgres.database()
     running.finish(job(postgres, postgres_database, third))
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^_' ORDER BY 1"

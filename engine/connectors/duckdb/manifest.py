@@ -1,4 +1,4 @@
-"""The types columns had where they come from, in a table beside the data, for the way back."""
+"""The types columns had where they come from, in a table beside the data. Sources do not read it yet."""
 
 from __future__ import annotations
 

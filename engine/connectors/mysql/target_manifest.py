@@ -1,4 +1,4 @@
-"""The manifest beside the data: which source type each changed column had, for the way back."""
+"""The table beside the data of which source type each changed column had. Sources do not read it yet."""
 
 from __future__ import annotations
 

@@ -1,16 +1,13 @@
-"""The types columns had where they come from, in a table beside the data: what the way back reads first."""
+"""The types columns had where they come from, in a table beside the data. Written for people and for a way
+back; sources do not read it yet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from psycopg.rows import class_row
 
 from engine.connectors.base import Phase, Statement, TargetTable
 from engine.connectors.postgres.identifiers import literal, qualified
 from engine.connectors.postgres.native import DIALECT
-from engine.connectors.postgres.session import PgConnection
 
 TABLE = "_dbstreams_types"
 _COLUMNS = (
@@ -24,21 +21,6 @@ _COLUMNS = (
     "source_type",
     "policy",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SourceType:
-    """What a column was. dialect: of the source (mysql, mariadb, postgres, duckdb). policy: how its values
-    changed, empty when they did not."""
-
-    table: str
-    column: str
-    dialect: str
-    source_schema: str
-    source_table: str
-    source_column: str
-    source_type: str
-    policy: str
 
 
 def statements(schema: str, tables: Sequence[TargetTable]) -> list[Statement]:
@@ -91,18 +73,3 @@ def _rows(schema: str, table: TargetTable) -> list[str]:
         )
         rows.append(f"({', '.join(literal(value.replace(chr(0), '')) for value in values)})")
     return rows
-
-
-def source_types(session: PgConnection, schema: str) -> dict[tuple[str, str], SourceType]:
-    """(table, column) → what it was, for every column of the schema that is known to have changed; nothing
-    where the table is not there."""
-    found = session.execute("SELECT to_regclass(%s) IS NOT NULL", (qualified(schema, TABLE),)).fetchone()
-    if not (found and found[0]):
-        return {}
-    with session.cursor(row_factory=class_row(SourceType)) as cursor:
-        rows = cursor.execute(
-            'SELECT "table", "column", dialect, source_schema, source_table, source_column, source_type,'
-            f' policy FROM {qualified(schema, TABLE)} WHERE "schema" = %s'.encode(),
-            (schema,),
-        ).fetchall()
-    return {(row.table, row.column): row for row in rows}
