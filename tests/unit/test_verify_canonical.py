@@ -52,6 +52,11 @@ def compared(
     return [a == b for a, b in zip(one.to_pylist(), other.to_pylist(), strict=True)]
 
 
+def _named(side: tuple[Image, pa.Array]) -> str:
+    image, array = side
+    return f"{image.value}:{array.type}"
+
+
 def micros(*values: int | None) -> pa.Array:
     return pa.array(values, pa.int64()).cast(pa.timestamp("us"))
 
@@ -84,7 +89,7 @@ def micros(*values: int | None) -> pa.Array:
         ((Image.VECTOR, pa.array([struct.pack("<2f", 1, 0.5)])), (Image.JSON, pa.array(["[1, 0.5]"]))),
         ((T, pa.array(["a"]).dictionary_encode()), (T, pa.array(["a"], pa.large_string()))),
     ],
-    ids=str,
+    ids=_named,
 )  # fmt: skip
 def test_equal(left: tuple[Image, pa.Array], right: tuple[Image, pa.Array]) -> None:
     assert all(compared(left, right))
@@ -103,7 +108,7 @@ def test_equal(left: tuple[Image, pa.Array], right: tuple[Image, pa.Array]) -> N
         ((Image.BYTES, pa.array([b"a"])), (Image.BYTES, pa.array([b"a\0"]))),
         ((Image.DURATION, pa.array([1], pa.duration("us"))), (T, pa.array(["00:00:00.000002"]))),
     ],
-    ids=str,
+    ids=_named,
 )  # fmt: skip
 def test_different(left: tuple[Image, pa.Array], right: tuple[Image, pa.Array]) -> None:
     assert not any(compared(left, right))
