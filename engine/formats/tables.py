@@ -101,7 +101,7 @@ class Chosen:
         self.named.add(file.path)
         folder = file.path.rpartition("/")[0]
         for place in (folder, folder.rpartition("/")[0]):
-            self.add_manifest(place)
+            self.add_manifest(place, known=False)
 
     def _is_file(self, path: str) -> bool:
         return self._storage.stat(path) is not None
@@ -128,11 +128,18 @@ class Chosen:
                 self.add_manifest(file.path.rpartition("/")[0])
         self.files.update({file.path: file for file in found})
 
-    def add_manifest(self, folder: str) -> Manifest | None:
-        """Read the manifest of a folder, if there is one."""
+    def add_manifest(self, folder: str, *, known: bool = True) -> Manifest | None:
+        """Read the manifest of a folder, if there is one. Of one that is not `known` to be there, a storage
+        that may not be listed only says that it is denied."""
         if folder not in self.manifests and folder not in self._without:
             path = join(folder, manifest.NAME)
-            content = self._storage.get(path)
+            try:
+                content = self._storage.get(path)
+            except EngineError as error:
+                if known or error.details.get("reason") != "denied":
+                    raise
+                self.notes.append(f"{path} is not there, or may not be read: types are found by looking")
+                content = None
             if content is None:
                 self._without.add(folder)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -39,12 +40,14 @@ def free_port() -> int:
 
 
 class S3Server:
-    """Buckets are the folders of `root`; objects are files in them."""
+    """Buckets are the folders of `root`; objects are files in them. `virtual`: it takes a bucket's name from
+    the Host, and from nowhere else."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, virtual: bool = False) -> None:
         self.root = root
         self.port = free_port()
-        command = [rclone(), "serve", "s3", "--auth-key", f"{KEY},{SECRET}"]
+        command = [rclone(), "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--config", "/dev/null"]
+        command += ["--force-path-style=false"] if virtual else []
         self._process = subprocess.Popen(
             [*command, "--addr", f"127.0.0.1:{self.port}", root],
             stdout=subprocess.DEVNULL,
@@ -97,6 +100,10 @@ class Request:
     body: bytes
 
     @property
+    def is_listing(self) -> bool:
+        return self.method == "GET" and ("list-type" in self.query or "uploads" in self.query)
+
+    @property
     def action(self) -> str:
         """`part` and `complete` of a multipart upload, `begin`, `abort`, or the method."""
         if self.method == "PUT" and "partNumber" in self.query:
@@ -113,14 +120,16 @@ class Request:
 @dataclass(slots=True)
 class Fault:
     """What happens to the next `times` requests that fit, after `skip` that fit: `503`, `reset` (before the
-    server has seen it), `lost` (after it, without the answer), `cut` (half of the answer's body), `slow`
-    (`seconds` first), or `expired` (the token has run out)."""
+    server has seen it), `lost` (after it, without the answer), `cut` (half of the answer's body), `stall`
+    (half of it, and nothing more until the client hangs up), `slow` (`seconds` first), `expired` (the token
+    has run out), `denied`, or `then` (`do` is called first)."""
 
     kind: str
     when: Callable[[Request], bool] = lambda request: True
     times: int = 1
     skip: int = 0
     seconds: float = 0.0
+    do: Callable[[], None] = lambda: None
     seen: int = field(default=0, init=False)
 
 
@@ -135,11 +144,12 @@ _ERRORS = {
 
 class S3Proxy:
     """Before a server, on a port of its own. With `conditional` it honours If-Match and If-None-Match, which
-    rclone does not."""
+    rclone does not. Without `listing` nobody may list: as on AWS, what is not there is then denied too."""
 
-    def __init__(self, server: S3Server, *, conditional: bool = False) -> None:
+    def __init__(self, server: S3Server, *, conditional: bool = False, listing: bool = True) -> None:
         self.server = server
         self.conditional = conditional
+        self.listing = listing
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -174,7 +184,7 @@ class S3Proxy:
         return None
 
     def refuses(self, request: Request) -> bool:
-        """Whether a condition of a PUT does not hold, by what lies in the server's folder."""
+        """Whether a condition does not hold, by what lies in the server's folder."""
         wanted, absent = request.headers.get("if-match"), request.headers.get("if-none-match")
         file = self.server.root / request.path.lstrip("/")
         etag = hashlib.md5(file.read_bytes()).hexdigest() if file.is_file() else None
@@ -210,9 +220,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.seconds)
         if kind in _ERRORS:
             return self._refuse(*_ERRORS[kind])
+        if request.is_listing and not self.proxy.listing:
+            return self._refuse(*_ERRORS["denied"])
         if kind == "reset":
             return self._reset()
-        conditional = self.proxy.conditional and self.command == "PUT"
+        if fault is not None:
+            fault.do()
+        conditional = self.proxy.conditional and self.command in ("PUT", "GET")
         if conditional and ("if-match" in request.headers or "if-none-match" in request.headers):
             with self.proxy._writes:
                 if self.proxy.refuses(request):
@@ -222,7 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, headers, answer = self._forward(request)
         if kind == "lost":
             return self._reset()
-        return self._answer(status, headers, answer, cut=kind == "cut")
+        if status == 404 and not self.proxy.listing:
+            return self._refuse(*_ERRORS["denied"])
+        return self._answer(status, headers, answer, kind)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
 
@@ -240,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, *, cut: bool) -> None:
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes, kind: str = "") -> None:
         self.send_response_only(status)
         length = str(len(body))
         for name, value in headers:
@@ -250,19 +266,27 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", length)
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-        if cut:
+        broken = kind in ("cut", "stall")
+        self.wfile.write(body[: len(body) // 2] if broken else body)
+        if kind == "stall":
+            self.wfile.flush()
+            with contextlib.suppress(OSError):
+                self.connection.recv(1)
+        if broken:
             self._reset()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
-        self._answer(status, [("Content-Type", "application/xml")], body, cut=False)
+        if self.command == "HEAD":
+            body = b""  # which is why a HEAD does not say what is wrong
+        self._answer(status, [("Content-Type", "application/xml")], body)
 
     def _reset(self) -> None:
         self.close_connection = True
         self.wfile.flush()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self.connection.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the other end may be gone already
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -19,7 +19,9 @@ from botocore.exceptions import (
     ConnectionError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     HTTPClientError,
+    IncompleteReadError,
     ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
@@ -188,6 +190,21 @@ ADVICE = {
     "timeout": "no answer in time: check the endpoint and the firewall",
     "other": "the server could not be used",
 }
+# What an operation does, and the right AWS calls it by.
+_RIGHTS = {
+    "ListBuckets": ("list the buckets", "s3:ListAllMyBuckets"),
+    "HeadBucket": ("list the bucket", "s3:ListBucket"),
+    "ListObjectsV2": ("list the bucket", "s3:ListBucket"),
+    "HeadObject": ("read objects", "s3:GetObject"),
+    "GetObject": ("read objects", "s3:GetObject"),
+    "PutObject": ("write objects", "s3:PutObject"),
+    "CreateMultipartUpload": ("write objects", "s3:PutObject"),
+    "UploadPart": ("write objects", "s3:PutObject"),
+    "CompleteMultipartUpload": ("write objects", "s3:PutObject"),
+    "AbortMultipartUpload": ("abort uploads", "s3:AbortMultipartUpload"),
+    "ListMultipartUploads": ("list unfinished uploads", "s3:ListBucketMultipartUploads"),
+    "DeleteObject": ("delete objects", "s3:DeleteObject"),
+}
 _LOST_CODES = frozenset(
     {
         "InternalError",
@@ -223,6 +240,22 @@ def reason_of(error: BotoCoreError | ClientError) -> str:
     return "other"
 
 
+def right_of(error: BotoCoreError | ClientError) -> str | None:
+    """The right that was missing, by AWS's name; None when something else failed."""
+    if isinstance(error, ClientError) and reason_of(error) == "denied":
+        return _RIGHTS.get(error.operation_name, ("", None))[1]
+    return None
+
+
+def advice_of(error: BotoCoreError | ClientError) -> str:
+    """What to do, for people; of a refusal also what was refused."""
+    reason = reason_of(error)
+    if reason == "denied" and isinstance(error, ClientError) and error.operation_name in _RIGHTS:
+        doing, right = _RIGHTS[error.operation_name]
+        return f"these credentials may not {doing}: they lack {right}"
+    return ADVICE[reason]
+
+
 def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
@@ -238,18 +271,23 @@ def explain(error: BotoCoreError | ClientError) -> EngineError:
     if isinstance(error, ClientError):
         code, status = code_of(error), status_of(error)
         said = str(error.response.get("Error", {}).get("Message") or code or status)
-        details = {"reason": reason, "serverCode": code, "status": status, "serverMessage": said}
+        details: dict[str, Any] = {"reason": reason, "serverCode": code, "status": status}
+        details["serverMessage"] = said
         if code in _LOST_CODES or status >= 500 or status == 429:
             return EngineError(Code.CONNECTION_LOST, f"S3 does not answer as it should: {said}", **details)
         if code in ("QuotaExceeded", "EntityTooLarge", "XMinioStorageFull", "InsufficientStorage"):
             return EngineError(Code.TARGET_FULL, f"the bucket takes no more: {said}", **details)
         if reason == "other":
             return EngineError(Code.QUERY_FAILED, f"S3 refused a request: {said}", **details)
-        return EngineError(Code.PERMISSION_DENIED, f"S3: {ADVICE[reason]} ({said})", **details)
+        right = right_of(error)
+        if right is not None:
+            details["right"] = right
+        return EngineError(Code.PERMISSION_DENIED, f"S3: {advice_of(error)} ({said})", **details)
     lost = isinstance(error, HTTPClientError) and reason != "tls"
+    cut = isinstance(error, IncompleteReadError | FlexibleChecksumError)
     return EngineError(
-        Code.CONNECTION_LOST if lost else Code.CONNECTION_FAILED,
-        f"S3: {ADVICE[reason]} ({_short(error)})",
+        Code.CONNECTION_LOST if lost or cut else Code.CONNECTION_FAILED,
+        f"S3: {'an answer was cut short' if cut else ADVICE[reason]} ({_short(error)})",
         reason=reason,
     )
 
@@ -268,8 +306,9 @@ def explain_connection(error: BotoCoreError | ClientError, connection: Connectio
     said = said or _short(error)
     return EngineError(
         Code.CONNECTION_FAILED,
-        f"cannot use S3 at {where}: {ADVICE[reason]} ({said})",
+        f"cannot use S3 at {where}: {advice_of(error)} ({said})",
         reason=reason,
+        right=right_of(error),
         endpoint=where,
         bucket=spec.scope.bucket,
         serverCode=code_of(error) if isinstance(error, ClientError) else None,

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from engine.config import Connection, S3Upload
 from engine.connectors.s3 import client as s3_client
 from engine.connectors.s3.client import S3Client, code_of, status_of
+from engine.connectors.s3.objects import READ_ATTEMPTS, ObjectFile, cut, drain
 from engine.connectors.s3.upload import UploadWriter
 from engine.errors import EngineError
 from engine.formats.storage import (
@@ -29,8 +30,6 @@ from engine.formats.storage import (
     not_found,
     parts_of,
 )
-
-READ_ATTEMPTS = 5  # at a read cut short, as long as it makes no progress
 
 
 class S3Storage:
@@ -111,13 +110,13 @@ class S3Storage:
             if body is None:
                 break
             with contextlib.closing(body):
-                piece, failure = _drain(body)
+                piece, failure = drain(body)
             data += piece
             failures = 0 if piece else failures + 1
             if failure is None and start + len(data) >= end:
                 break
             if failures >= READ_ATTEMPTS:
-                raise s3_client.explain(failure) if failure else changed(path)
+                raise cut(failure) if failure else changed(path)
         return bytes(data)
 
     def body(self, path: str, start: int, end: int | None, version: str | None) -> tuple[Any, int]:
@@ -151,15 +150,22 @@ class S3Storage:
     # ------------------------------------------------------------ small objects
 
     def get(self, path: str) -> tuple[bytes, str] | None:
-        with explained():
-            try:
-                answer = self.client.get_object(Bucket=self.bucket, Key=self.key(path))
-                with contextlib.closing(answer["Body"]) as body:
-                    return body.read(), _bare(answer["ETag"])
-            except ClientError as error:
-                if status_of(error) == 404 and code_of(error) != "NoSuchBucket":
-                    return None
-                raise
+        """As the protocol says; an answer cut short is asked for again whole: the tag is of all its bytes."""
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            with explained():
+                try:
+                    answer = self.client.get_object(Bucket=self.bucket, Key=self.key(path))
+                except ClientError as error:
+                    if status_of(error) == 404 and code_of(error) != "NoSuchBucket":
+                        return None
+                    raise
+            with contextlib.closing(answer["Body"]) as body:
+                data, failure = drain(body)
+            if failure is None:
+                return data, _bare(answer["ETag"])
+            if attempt == READ_ATTEMPTS:
+                raise cut(failure) from failure
+        raise AssertionError("the last attempt returns or raises")
 
     def put(self, path: str, data: bytes, expect: str | None = None) -> str:
         """As the protocol says. Where the server takes no conditions, the tag is compared just before."""
@@ -269,97 +275,6 @@ class S3Storage:
         self.client.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-class ObjectFile(io.RawIOBase):
-    """One version of an object. Reads that follow each other share one request; after a seek only what is
-    asked for is fetched, so that a footer costs its bytes. A read cut short is taken up again."""
-
-    def __init__(self, storage: S3Storage, found: StoredFile) -> None:
-        super().__init__()
-        self._storage = storage
-        self._file = found
-        self._at = 0
-        self._body: Any = None
-        self._sequential = True
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence]
-        at = max(0, base + offset)
-        if at != self._at:
-            self._drop()
-            self._at = at
-            self._sequential = False
-        return at
-
-    def readinto(self, buffer: Any, /) -> int:
-        view = memoryview(buffer).cast("B")
-        length = min(len(view), self._file.size - self._at)
-        if length <= 0:
-            return 0
-        if self._sequential:
-            data = self._next(length)
-        else:
-            self._sequential = True  # what follows on this read streams
-            data = self._storage.read_range(self._file.path, self._at, length, self._file.version)
-        if not data:
-            raise changed(self._file.path)
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-    def _next(self, length: int) -> bytes:
-        for attempt in range(1, READ_ATTEMPTS + 1):
-            if self._body is None:
-                self._body, _ = self._storage.body(self._file.path, self._at, None, self._file.version)
-                if self._body is None:
-                    return b""
-            try:
-                data: bytes = self._body.read(length)
-            except (BotoCoreError, OSError) as error:
-                self._drop()
-                if attempt == READ_ATTEMPTS:
-                    raise _cut(error) from error
-                continue
-            if data:
-                return data
-            self._drop()  # the answer was shorter than the object
-        return b""
-
-    def _drop(self) -> None:
-        if self._body is not None:
-            self._body.close()
-            self._body = None
-
-    def close(self) -> None:
-        self._drop()
-        super().close()
-
-
-def _drain(body: Any) -> tuple[bytes, BotoCoreError | None]:
-    """What of an answer came through, and what broke it off."""
-    data = bytearray()
-    try:
-        while piece := body.read(1 << 20):
-            data += piece
-    except BotoCoreError as error:
-        return bytes(data), error
-    return bytes(data), None
-
-
-def _cut(error: BotoCoreError | OSError) -> EngineError:
-    if isinstance(error, BotoCoreError):
-        return s3_client.explain(error)
-    return s3_client.lost(str(error))
 
 
 def _written_with(upload: S3Upload | None) -> dict[str, Any]:
