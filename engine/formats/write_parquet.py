@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.config import FilesTarget
@@ -15,6 +18,10 @@ from engine.formats.storage import PartWriter
 from engine.formats.write_text import open_for_library
 
 GROUP_BYTES = 16 << 20  # of values held for a row group where targetRowGroupSizeMB does not say
+DICTIONARY_PAGE = 1 << 20  # bytes above which the writer gives a dictionary up
+_SAMPLE = 10_000  # rows by which it is decided which columns have one,
+_SAMPLE_BYTES = 2 << 20  # fewer where they are wide
+_WORTH = 0.5  # of the bytes of the values: less is not saved after compression, and costs time
 
 
 class ParquetEncoder:
@@ -56,6 +63,7 @@ def writer_options(spec: FilesTarget) -> dict[str, Any]:
         "compression": "none" if codec == "none" else codec,
         "compression_level": options.compression_level,
         "use_dictionary": options.enable_dictionary,
+        "dictionary_pagesize_limit": DICTIONARY_PAGE,
         "write_statistics": options.enable_statistics,
         "version": "2.6",
         "coerce_timestamps": None,
@@ -71,16 +79,18 @@ def group_bytes(spec: FilesTarget) -> int:
 
 class ParquetFile:
     """One file being written. A row group ends at `maxRowGroupSize` rows or at the bytes asked for, whichever
-    comes first; no more than that is held."""
+    comes first; no more than that is held. Which columns have dictionaries is decided by the first one."""
 
     def __init__(self, sink: PartWriter, schema: pa.Schema, spec: FilesTarget) -> None:
+        self._sink = sink
         self._schema = schema
+        self._spec = spec
         self._rows = spec.format.parquet.max_row_group_size
         self._bytes = group_bytes(spec)
         self._held: list[pa.RecordBatch] = []
         self._held_rows = 0
         self._held_bytes = 0
-        self._writer = pq.ParquetWriter(open_for_library(sink), schema, **writer_options(spec))
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, rows: pa.RecordBatch) -> None:
         left = rows
@@ -97,15 +107,76 @@ class ParquetFile:
         if self._held:
             table = pa.Table.from_batches(self._held, self._schema)
             self._held = []
-            self._writer.write_table(table, row_group_size=self._rows)
+            self._open(table).write_table(table, row_group_size=self._rows)
             del table
             pa.default_memory_pool().release_unused()
         self._held_rows = self._held_bytes = 0
 
+    def _open(self, first: pa.Table) -> pq.ParquetWriter:
+        if self._writer is None:
+            self._writer = _writer(self._sink, self._schema, self._spec, first)
+        return self._writer
+
     def close(self) -> None:
         """The last row group and the footer. Committing the sink is the caller's."""
         self._flush()
-        self._writer.close()
+        self._open(self._schema.empty_table()).close()
+
+
+def _writer(sink: PartWriter, schema: pa.Schema, spec: FilesTarget, first: pa.Table) -> pq.ParquetWriter:
+    options = writer_options(spec)
+    if options["use_dictionary"]:
+        options["use_dictionary"] = repeating(first)
+    return pq.ParquetWriter(open_for_library(sink), schema, **options)
+
+
+def repeating(table: pa.Table) -> list[str]:
+    """The columns, as paths of the file, whose values are few enough for a dictionary to make them smaller,
+    as a sample tells. The writer would find out too, but by looking up every value of every row group."""
+    step = max(1, table.num_rows // _SAMPLE, table.nbytes // _SAMPLE_BYTES)
+    rows = table.take(np.arange(0, table.num_rows, step)) if step > 1 else table
+    found = []
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        found += [path for path, values in _leaves(name, column) if _repeats(values, step)]
+    return found
+
+
+def _leaves(path: str, column: pa.ChunkedArray) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    if pa.types.is_list(column.type):
+        yield from _leaves(f"{path}.list.element", pc.list_flatten(column))
+    elif pa.types.is_struct(column.type):
+        for field, values in zip(column.type, column.flatten(), strict=True):
+            yield from _leaves(f"{path}.{field.name}", values)
+    elif not isinstance(column.type, pa.BaseExtensionType):  # of a UUID there is one
+        yield path, column
+
+
+def _repeats(values: pa.ChunkedArray, step: int) -> bool:
+    """Whether a dictionary of `step` times those values fits, and is smaller than they are."""
+    sampled = len(values) - values.null_count
+    found = pc.count_distinct(values).as_py()
+    if not 0 < found < sampled:
+        return False
+    count, width = sampled * step, values.nbytes / len(values)
+    distinct = _distinct(found, sampled, count)
+    dictionary = distinct * width
+    places = count * math.log2(distinct + 1) / 8
+    most = _WORTH * count * width
+    return bool(dictionary <= DICTIONARY_PAGE and dictionary + places <= most)
+
+
+def _distinct(found: int, sampled: int, count: int) -> float:
+    """How many values `count` draws give, of those equally frequent ones of which `sampled` gave `found`."""
+    low, high = float(found), float(found)
+    while high < count and high * -math.expm1(-sampled / high) < found:
+        low, high = high, 2 * high
+    for _ in range(20):
+        middle = (low + high) / 2
+        if middle * -math.expm1(-sampled / middle) < found:
+            low = middle
+        else:
+            high = middle
+    return high * -math.expm1(-count / high)
 
 
 def join(sink: PartWriter, schema: pa.Schema, spec: FilesTarget, parts: Iterable[Any]) -> None:
