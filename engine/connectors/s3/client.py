@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import tempfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-import boto3
+from botocore import loaders
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,11 +27,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.session import Session
 
 from engine.config import Connection, S3Spec, TlsMode
 from engine.errors import Code, EngineError
 
-S3Client: TypeAlias = Any  # boto3 makes the class at run time
+S3Client: TypeAlias = Any  # botocore makes the class at run time
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -98,16 +100,22 @@ def make_client(connection: Connection, *, attempts: int = ATTEMPTS) -> tuple[S3
         response_checksum_validation="when_required" if ours else "when_supported",
     )
     token = spec.credentials.session_token
-    # A session of its own: boto3's shared one is not thread-safe and reads the environment's profile.
-    session = boto3.Session(
-        aws_access_key_id=spec.credentials.access_key,
-        aws_secret_access_key=spec.credentials.secret_key.get_secret_value(),
-        aws_session_token=token.get_secret_value() if token else None,
-        region_name=spec.region,
-    )
+    # A session of its own: the default one is shared, and no thread may change it while another uses it.
+    session = Session()
+    session.register_component("data_loader", _definitions())
     plain = endpoint is None and (not spec.use_ssl or connection.ssl.mode is TlsMode.DISABLE)
     try:
-        client = session.client("s3", endpoint_url=endpoint, use_ssl=not plain, verify=verify, config=config)
+        client = session.create_client(
+            "s3",
+            region_name=spec.region,
+            endpoint_url=endpoint,
+            use_ssl=not plain,
+            verify=verify,
+            config=config,
+            aws_access_key_id=spec.credentials.access_key,
+            aws_secret_access_key=spec.credentials.secret_key.get_secret_value(),
+            aws_session_token=token.get_secret_value() if token else None,
+        )
     except (BotoCoreError, ValueError) as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -115,6 +123,12 @@ def make_client(connection: Connection, *, attempts: int = ATTEMPTS) -> tuple[S3
             Code.VALIDATION_FAILED, f"the S3 coordinates are not usable: {error}", field="spec.s3"
         ) from None
     return client, folder
+
+
+@functools.cache
+def _definitions() -> loaders.Loader:
+    """What botocore knows of S3, read once: it takes longer than all else about a client."""
+    return loaders.create_loader()
 
 
 def _check_endpoint(endpoint: str | None) -> None:
