@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,8 +39,12 @@ def decimal128(array: pa.Array, context: Context) -> pa.Array:
     """Exact, or refused: no digit is cut. NaN and infinities have no place there."""
     if pa.types.is_decimal(array.type) and array.type == context.arrow:
         return array
-    if not pa.types.is_decimal(array.type):
+    text = not pa.types.is_decimal(array.type)
+    if text:
         array = pc.cast(array, pa.string())
+    with contextlib.suppress(pa.ArrowInvalid):
+        return pc.cast(array, context.arrow)
+    if text:
         array = _without_specials(array, context)
     try:
         return pc.cast(array, context.arrow)
