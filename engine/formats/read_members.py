@@ -46,6 +46,7 @@ TOKENS: Mapping[type, Token] = {
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_CUT = re.compile(r"(?:\.|[eE][+-]?)?\Z")  # what can follow the part of a number that is there already
 _WORDS: Mapping[str, tuple[str, Value]] = {"n": ("null", None), "t": ("true", True), "f": ("false", False)}
 
 
@@ -146,7 +147,7 @@ def _value(text: str, at: int) -> tuple[Value, int]:
         if text.startswith(word, at):
             return meant, at + len(word)
     elif (match := _NUMBER.match(text, at)) is not None:
-        if match.end() >= len(text):
+        if _CUT.match(text, match.end()):
             raise _Fault(at, "the object does not end", True)
         return Number(match[0]), match.end()
     raise _Fault(at, "no JSON value stands here", at + 5 >= len(text))

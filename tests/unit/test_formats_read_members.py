@@ -52,6 +52,14 @@ def test_objects_in_any_pieces(text: str, size: int) -> None:
     ]
 
 
+@pytest.mark.parametrize("text", ["\n".join(OBJECTS), "[" + ",".join(OBJECTS) + "]"])
+def test_objects_cut_anywhere(text: str) -> None:
+    """json-numbers: also in the middle of a number, right after its point or its `e`."""
+    data = text.encode()
+    for cut in range(len(data)):
+        assert list(ObjectStream(iter([data[:cut], data[cut:]]), "t")) == EXPECTED, data[:cut]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "[]", "[ ]\n"])
 def test_no_objects(text: str) -> None:
     assert read(text.encode(), 1) == []
