@@ -13,8 +13,9 @@ The row loop runs without the GIL over the batch's own buffers and writes into o
 An encoder is named after what it writes; the Arrow type of the column decides how its values are read.
 `ext/plain/mysqlload.py` says the same in plain Python.
 
-The parts: mysqlload_memory.pxi (buffers on both sides), mysqlload_numbers.pxi, mysqlload_times.pxi,
-mysqlload_text.pxi (text, bytes, JSON, labels, addresses).
+The parts: mysqlload_numbers.pxi, mysqlload_times.pxi, mysqlload_text.pxi (text, bytes, JSON, labels); shared with
+pgcopy.pyx: row_encoder.pxi, row_memory.pxi, arrow_layout.pxi, decimal_text.pxi, calendar_days.pxi, utf8_text.pxi,
+labels.pxi, address_text.pxi.
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
@@ -85,28 +86,6 @@ ENCODERS = {
     "json": JSON,
 }
 
-cdef enum Form:  # how a value lies in memory
-    NOTHING = 0  # Arrow's null type
-    I8
-    I16
-    I32
-    I64
-    U8
-    U16
-    U32
-    U64
-    BITMAP
-    F32
-    F64
-    DAYS
-    MICROS
-    SPAN
-    DECIMAL_WORDS
-    FIXED
-    NEAR
-    FAR
-    PARTS  # months, days, microseconds
-
 cdef enum Problem:
     FINE = 0
     IS_NULL  # the policy makes it NULL
@@ -167,8 +146,8 @@ _POLICIES = {
 }
 
 cdef enum:
+    NUL_IS_BAD = 0
     MAX_DIGITS = 20000  # of a number's text; PostgreSQL's have up to 147,455 that no column here could hold
-    KEEP = 64 << 20  # a buffer grown past this by a giant batch is given back
     NARROW = 48  # bytes a value of fixed width takes at most, with its separator
 
 
@@ -212,56 +191,52 @@ cdef struct Field:
     int32_t *buckets          # hash → 1 + offset into `labels`
     uint64_t bucket_mask
     int64_t changed_infinity
+    int64_t changed_nul       # none: a text may hold it
     int64_t changed_nan
     int64_t changed_invalid
 
 
-include "mysqlload_memory.pxi"
+include "row_memory.pxi"
+include "arrow_layout.pxi"
+include "decimal_text.pxi"
+include "calendar_days.pxi"
+include "utf8_text.pxi"
+include "labels.pxi"
+include "address_text.pxi"
+include "row_encoder.pxi"
+
+# encoder → the forms it reads
+_READS = {
+    **dict.fromkeys(("integer", "decimal", "text"), _WHOLE),
+    **dict.fromkeys(("year", "set_text"), _INTEGER_FORMS),
+    **dict.fromkeys(("float", "double"), _INTEGER_FORMS | {F32, F64}),
+    "date": frozenset((DAYS,)),
+    "datetime": frozenset((MICROS, DAYS)),
+    "time": frozenset((SPAN,)),
+    "interval": frozenset((PARTS,)),
+    "json": frozenset((NEAR, FAR)),
+    **dict.fromkeys(("bytes", "bits", "uuid_text", "inet_text"), _BYTES_FORMS),
+}
+
+
 include "mysqlload_numbers.pxi"
 include "mysqlload_times.pxi"
 include "mysqlload_text.pxi"
 
 
-cdef class LoadEncoder:
-    """Encodes batches of one shape.
+cdef class LoadEncoder(_RowEncoder):
+    """Encodes batches of one shape as rows of LOAD DATA.
 
     specs: one a column, in the batches' order. `counters` is (column, policy) → values changed by a policy.
     """
 
-    cdef Field *fields
-    cdef Py_ssize_t count
-    cdef Memory memory
-    cdef Memory scratch
-    cdef object shown  # the view handed out last
-    cdef list specs
-    cdef list labels
-    cdef readonly dict counters
-
     def __cinit__(self, specs):
-        self.specs = [LoadSpec(*spec) for spec in specs]
-        self.count = len(self.specs)
-        self.memory = Memory()
-        self.scratch = Memory()
-        self.counters = {}
-        self.labels = []
-        if not 0 < self.count <= 4096:
-            raise ValueError(f"{self.count} columns; a table of MySQL has 1 to 4096")
-        self.fields = <Field *> calloc(self.count, sizeof(Field))
-        if self.fields == NULL:
-            raise MemoryError
-        for number, spec in enumerate(self.specs):
-            self._prepare(&self.fields[number], spec)
+        specs = [LoadSpec(*spec) for spec in specs]
+        if not 0 < len(specs) <= 4096:
+            raise ValueError(f"{len(specs)} columns; a table of MySQL has 1 to 4096")
+        self._begin(specs)
 
-    def __dealloc__(self):
-        cdef Py_ssize_t number
-        if self.fields != NULL:
-            for number in range(self.count):
-                free(self.fields[number].buckets)
-            free(self.fields)
-
-    cdef _prepare(self, Field *field, spec):
-        cdef bytes packed
-        options = dict(spec.options)
+    cdef int _prepare(self, Field *field, spec, dict options) except -1:
         if spec.encoder not in ENCODERS:
             raise ValueError(f"{spec.column}: no encoder {spec.encoder!r}")
         field.kind = ENCODERS[spec.encoder]
@@ -287,70 +262,14 @@ cdef class LoadEncoder:
         field.bmp = options.pop("bmp", False)
         field.exact_numbers = options.pop("exact_numbers", False)
         field.invalid = _POLICIES[options.pop("invalid", "refuse")]
-        encoded = [label.encode() for label in options.pop("labels", ())]
-        if options:
-            raise ValueError(f"{spec.column}: unknown options {', '.join(sorted(options))}")
-        field.label_count = len(encoded)
-        if field.kind == SET_TEXT and field.label_count > 64:
-            raise ValueError(f"{spec.column}: a set of {field.label_count} labels")
-        packed = b"".join(len(label).to_bytes(4, "little") + label for label in encoded)
-        self.labels.append(packed)  # keeps the pointer alive
-        field.labels = <const uint8_t *> <char *> packed
-        if field.kind == TEXT and encoded:
-            _index(field, len(packed))
+        return 0
 
-    def encode(self, batch):
-        """The batch as LOAD DATA rows. The view is released by the next call, which writes to the same memory
-        (to other memory while a slice of the view is still held).
+    cdef int _write(self, Out *out, Py_ssize_t rows, Py_ssize_t *row, Py_ssize_t *column) noexcept nogil:
+        return _rows(out, &self.scratch, self.fields, self.count, rows, row, column)
 
-        Raises RowError for the first value (in row order) that the column cannot hold, ValueError when the
-        batch does not have the shape of the specs.
-        """
-        cdef Py_ssize_t rows = batch.num_rows
-        cdef Py_ssize_t row = 0
-        cdef Py_ssize_t column = 0
-        cdef int problem
-        cdef Out *out
-        cdef Out *scratch = &self.scratch.out
-        if batch.num_columns != self.count:
-            raise ValueError(f"{batch.num_columns} columns where {self.count} are encoded")
-        arrays = [_laid_out(batch.column(number), spec) for number, spec in enumerate(self.specs)]
-        for number, (array, form) in enumerate(arrays):
-            _point(&self.fields[number], array, form)
-            self.fields[number].changed_infinity = 0
-            self.fields[number].changed_nan = self.fields[number].changed_invalid = 0
-        if self.shown is not None:
-            self.shown.release()
-            self.shown = None
-        if self.memory.views:
-            self.memory = Memory()
-        out = &self.memory.out
-        _emptied(out)
-        _emptied(scratch)
-        with nogil:
-            problem = _rows(out, scratch, self.fields, self.count, rows, &row, &column)
-        if problem == NO_MEMORY:
-            raise MemoryError(f"no memory for {out.used} bytes of encoded rows")
-        if problem == BROKEN:
-            raise ValueError(f"{self.specs[column].column}: row {row} lies outside of the column's data")
-        if problem:
-            raise RowError(column, row, _REASONS[problem], printed(batch.column(column), row))
-        self._count()
-        self.shown = memoryview(self.memory)
-        return self.shown
 
-    cdef _count(self):
-        cdef Field *field
-        for number, spec in enumerate(self.specs):
-            field = &self.fields[number]
-            for policy, changed in (
-                ("infinity", field.changed_infinity),
-                ("nan", field.changed_nan),
-                ("invalidText", field.changed_invalid),
-            ):
-                if changed:
-                    key = (spec.column, policy)
-                    self.counters[key] = self.counters.get(key, 0) + changed
+cdef inline int _of_sets(int kind) noexcept nogil:
+    return kind == SET_TEXT
 
 
 # ---------------------------------------------------------------- rows
@@ -371,9 +290,7 @@ cdef int _rows(
         for number in range(count):
             field = &fields[number]
             bit = field.first + row
-            if field.form == NOTHING or (
-                field.valid != NULL and not (field.valid[bit >> 3] >> (bit & 7)) & 1
-            ):
+            if _is_null(field, bit):
                 problem = IS_NULL
             elif field.form == PARTS:
                 problem = _interval(out, field, row)

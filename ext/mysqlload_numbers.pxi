@@ -6,24 +6,6 @@ cdef extern from *:
     #define LOAD_TENTH 1844674407370955161ULL
     #include <stdio.h>
     #include <stdlib.h>
-    static const char load_pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
-        "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
-        "9899";
-    /* Decimal digits of an integer; returns how many bytes (20 at most). */
-    static inline int put_digits(uint64_t value, uint8_t *out) {
-        uint8_t backward[20];
-        int count = 20;
-        while (value >= 100) {
-            count -= 2;
-            memcpy(backward + count, load_pairs + 2 * (value % 100), 2);
-            value /= 100;
-        }
-        if (value >= 10) { count -= 2; memcpy(backward + count, load_pairs + 2 * value, 2); }
-        else backward[--count] = 48 + (uint8_t) value;
-        memcpy(out, backward + count, 20 - count);
-        return 20 - count;
-    }
     static const double load_tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12,
         1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     /* A finite double as text that reads back as the same double; returns how many bytes (24 at most). Where an
@@ -72,86 +54,15 @@ cdef extern from *:
             return count;
         }
     }
-    /* An Arrow decimal (little-endian two's complement words) as digits with a point; returns the length.
-       `out` holds 80 digits and |scale| more. Division by 10^18, word by word from the highest. */
-    static int put_words(const uint8_t *value, int words, int scale, uint8_t *out) {
-        uint64_t word[4], rest;
-        uint8_t digit[80];
-        int count = 0, used = 0, i, part, empty;
-        int negative = value[words * 8 - 1] >> 7;
-        memcpy(word, value, words * 8);
-        if (negative) {
-            unsigned carry = 1;
-            for (i = 0; i < words; i++) { word[i] = ~word[i] + carry; carry = carry && !word[i]; }
-        }
-        do {
-            empty = 1;
-            rest = 0;
-            for (i = words - 1; i >= 0; i--) {
-                unsigned __int128 whole = ((unsigned __int128) rest << 64) | word[i];
-                word[i] = (uint64_t) (whole / 1000000000000000000ULL);
-                rest = (uint64_t) (whole % 1000000000000000000ULL);
-                if (word[i]) empty = 0;
-            }
-            for (part = 0; part < 18 && (!empty || rest || !count); part++) {
-                digit[count++] = 48 + rest % 10;
-                rest /= 10;
-            }
-        } while (!empty);
-        if (negative) out[used++] = 45;
-        if (scale > 0 && count <= scale) {
-            out[used++] = 48;
-            out[used++] = 46;
-            for (i = count; i < scale; i++) out[used++] = 48;
-            scale = 0;
-        }
-        for (i = count - 1; i >= 0; i--) {
-            out[used++] = digit[i];
-            if (scale > 0 && i == scale) out[used++] = 46;
-        }
-        if (count > 1 || digit[0] != 48)
-            for (i = scale; i < 0; i++) out[used++] = 48;
-        return used;
-    }
     """
     const uint64_t LOAD_TENTH  # of 2^64, rounded down
-    int put_digits(uint64_t value, uint8_t *out) nogil
     int put_double(double value, uint8_t *out) nogil
-    int put_words(const uint8_t *value, int words, int scale, uint8_t *out) nogil
     double strtod(const char *text, char **end) nogil
-
-
-cdef inline uint64_t _magnitude(const Field *field, int64_t at, int *negative) noexcept nogil:
-    """An integer of any width, as its absolute value and sign."""
-    cdef int64_t number
-    cdef int form = field.form
-    if form == I64:
-        number = (<const int64_t *> field.values)[at]
-    elif form == I32:
-        number = (<const int32_t *> field.values)[at]
-    elif form == I16:
-        number = (<const int16_t *> field.values)[at]
-    elif form == I8:
-        number = (<const int8_t *> field.values)[at]
-    else:
-        negative[0] = 0
-        if form == U64:
-            return (<const uint64_t *> field.values)[at]
-        if form == U32:
-            return (<const uint32_t *> field.values)[at]
-        if form == U16:
-            return (<const uint16_t *> field.values)[at]
-        if form == U8:
-            return field.values[at]
-        return (field.values[at >> 3] >> (at & 7)) & 1
-    negative[0] = number < 0
-    return <uint64_t> number if number >= 0 else ~<uint64_t> number + 1
 
 
 cdef inline int _from_integer(Out *out, Field *field, int64_t at, size_t narrow) noexcept nogil:
     cdef int negative, count
     cdef uint64_t value = _magnitude(field, at, &negative)
-    cdef uint64_t left
     cdef int kind = field.kind
     if kind == INTEGER:
         if value > (field.least if negative else field.most):
@@ -163,12 +74,7 @@ cdef inline int _from_integer(Out *out, Field *field, int64_t at, size_t narrow)
             return NOT_BOOLEAN
         if negative and field.is_unsigned:
             return OUT_OF_RANGE
-        count = 0
-        left = value
-        while left:
-            left //= 10
-            count += 1
-        if count > field.integers:
+        if _count_digits(value) > field.integers:
             return OUT_OF_RANGE
     elif kind == SET_TEXT:
         return UNKNOWN_LABEL if negative else _set(out, field, value, narrow)
@@ -180,23 +86,14 @@ cdef inline int _from_integer(Out *out, Field *field, int64_t at, size_t narrow)
             out.used += 4
             return FINE
     elif kind == TEXT:
-        count = negative
-        left = value
-        while True:
-            count += 1
-            left //= 10
-            if not left:
-                break
+        count = negative + _count_digits(value) + (value == 0)
         if (field.chars >= 0 and count > field.chars) or (field.octets >= 0 and count > field.octets):
             return TOO_LONG
         if field.label_count:
             return UNKNOWN_LABEL
     elif value > (<uint64_t> 1 << (53 if kind == DOUBLE else 24)):
         return INEXACT  # also the few beyond that a double holds
-    if negative:
-        out.data[out.used] = 45
-        out.used += 1
-    out.used += put_digits(value, out.data + out.used)
+    out.used += _digits(value, negative, out.data + out.used)
     return FINE
 
 
@@ -222,46 +119,6 @@ cdef inline int _from_float(Out *out, Field *field, int64_t at) noexcept nogil:
 # ---------------------------------------------------------------- decimals
 
 
-cdef struct Spelled:  # decimal text taken apart; positions in it
-    int negative
-    int64_t integers, integers_at    # digits before the point, without leading zeros
-    int64_t fraction, fraction_at    # digits behind it, without trailing zeros
-
-
-cdef inline int _spelled(Spelled *number, const uint8_t *text, int64_t length) noexcept nogil:
-    """Optional '-', digits, optional '.' and digits; at least one digit."""
-    cdef int64_t at = 0
-    cdef int64_t begun, some
-    if length > MAX_DIGITS:
-        return OUT_OF_RANGE
-    number.negative = 0
-    if length and text[0] == 45:
-        number.negative = 1
-        at = 1
-    begun = at
-    while at < length and 48 <= text[at] <= 57:
-        at += 1
-    some = at - begun
-    number.integers_at = begun
-    while number.integers_at < at and text[number.integers_at] == 48:
-        number.integers_at += 1
-    number.integers = at - number.integers_at
-    number.fraction = 0
-    number.fraction_at = at
-    if at < length and text[at] == 46:
-        at += 1
-        number.fraction_at = at
-        while at < length and 48 <= text[at] <= 57:
-            at += 1
-        number.fraction = at - number.fraction_at
-        some += number.fraction
-        while number.fraction and text[number.fraction_at + number.fraction - 1] == 48:
-            number.fraction -= 1
-    if at != length or not some:
-        return BAD_NUMBER
-    return FINE
-
-
 cdef int _special(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
     """NaN, Infinity, -Infinity."""
     if (length == 3 and memcmp(text, b"NaN", 3) == 0) or (length == 8 and memcmp(text, b"Infinity", 8) == 0) or (
@@ -280,11 +137,13 @@ cdef int _from_digits(Out *out, Field *field, const uint8_t *text, int64_t lengt
     cdef Spelled number
     cdef uint64_t value = 0
     cdef int64_t at
-    cdef int problem = _spelled(&number, text, length)
+    cdef int problem = OUT_OF_RANGE if length > MAX_DIGITS else _spelled(&number, text, length)
     if problem == BAD_NUMBER:
         return _special(field, text, length)
     if problem:
         return problem
+    while number.fraction and text[number.fraction_at + number.fraction - 1] == 48:
+        number.fraction -= 1
     if number.negative and not number.integers and not number.fraction:
         number.negative = 0
     if field.kind == INTEGER:

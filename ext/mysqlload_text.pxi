@@ -5,10 +5,6 @@ cdef extern from *:
     #define LOAD_ONES 0x0101010101010101ULL
     #define LOAD_HIGHS 0x8080808080808080ULL
     #define LOAD_HAS(word, byte) ((((word) ^ (LOAD_ONES * (byte))) - LOAD_ONES) & ~((word) ^ (LOAD_ONES * (byte))))
-    static inline int load_ascii8(const uint8_t *p) {
-        uint64_t w; memcpy(&w, p, 8);
-        return !(w & LOAD_HIGHS);
-    }
     /* Copy with tab, newline and backslash escaped; `out` has room for twice the length. Returns the end. */
     static inline uint8_t *put_escaped(uint8_t *out, const uint8_t *text, int64_t length) {
         int64_t at = 0;
@@ -31,48 +27,7 @@ cdef extern from *:
         return out;
     }
     """
-    int load_ascii8(const uint8_t *p) nogil
     uint8_t *put_escaped(uint8_t *out, const uint8_t *text, int64_t length) nogil
-
-
-cdef inline int _sequence(const uint8_t *text, int64_t left) noexcept nogil:
-    """Bytes of the UTF-8 sequence at `text`, 0 when it is none (overlong forms and surrogates are none)."""
-    cdef uint8_t first = text[0]
-    cdef uint8_t low = 0x80
-    cdef uint8_t high = 0xBF
-    if first < 0x80:
-        return 1
-    if first < 0xC2 or first > 0xF4:
-        return 0
-    if first < 0xE0:
-        return 2 if left >= 2 and 0x80 <= text[1] <= 0xBF else 0
-    if first < 0xF0:
-        if first == 0xE0:
-            low = 0xA0
-        elif first == 0xED:
-            high = 0x9F
-        return 3 if left >= 3 and low <= text[1] <= high and 0x80 <= text[2] <= 0xBF else 0
-    if first == 0xF0:
-        low = 0x90
-    elif first == 0xF4:
-        high = 0x8F
-    if left < 4 or not (low <= text[1] <= high):
-        return 0
-    return 4 if 0x80 <= text[2] <= 0xBF and 0x80 <= text[3] <= 0xBF else 0
-
-
-cdef inline int64_t _clean(const uint8_t *text, int64_t length, int64_t at) noexcept nogil:
-    """Where the first byte that is not UTF-8 is, from `at` on; `length` when there is none."""
-    cdef int step
-    while at < length:
-        if at + 8 <= length and load_ascii8(text + at):
-            at += 8
-            continue
-        step = _sequence(text + at, length - at)
-        if not step:
-            return at
-        at += step
-    return at
 
 
 cdef int _text(
@@ -120,15 +75,11 @@ cdef int _mended(Out *scratch, const uint8_t *text, int64_t length, int64_t bad)
 
 cdef inline int _allowed(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
     """Whether valid text may be in the column: its length, its last blank, its characters, its labels."""
-    cdef int64_t chars = 0
     cdef int64_t at
     if field.octets >= 0 and length > field.octets:
         return TOO_LONG
-    if field.chars >= 0 and length > field.chars:
-        for at in range(length):
-            chars += (text[at] & 0xC0) != 0x80
-        if chars > field.chars:
-            return TOO_LONG
+    if field.chars >= 0 and length > field.chars and _characters(text, length) > field.chars:
+        return TOO_LONG
     if field.blanks and length and text[length - 1] == 32:
         return BLANKS_CUT
     if field.bmp:
@@ -173,54 +124,11 @@ cdef int _bits(Out *out, Field *field, const uint8_t *value, int64_t length, siz
 # ---------------------------------------------------------------- labels
 
 
-cdef inline uint64_t _hash(const uint8_t *text, int64_t length) noexcept nogil:
-    """FNV-1a."""
-    cdef uint64_t value = 0xCBF29CE484222325ULL
-    cdef int64_t at
-    for at in range(length):
-        value = (value ^ text[at]) * <uint64_t> 0x100000001B3
-    return value ^ (value >> 32)
-
-
-cdef _index(Field *field, int64_t size):
-    """Open addressing over the labels, at most half full."""
-    cdef uint64_t slots = 16
-    cdef uint64_t slot
-    cdef int64_t at = 0
-    cdef int32_t length
-    while slots < 2 * <uint64_t> field.label_count:
-        slots *= 2
-    field.buckets = <int32_t *> calloc(slots, sizeof(int32_t))
-    if field.buckets == NULL:
-        raise MemoryError
-    field.bucket_mask = slots - 1
-    while at < size:
-        memcpy(&length, field.labels + at, 4)
-        slot = _hash(field.labels + at + 4, length) & field.bucket_mask
-        while field.buckets[slot]:
-            slot = (slot + 1) & field.bucket_mask
-        field.buckets[slot] = <int32_t> (at + 1)
-        at += 4 + length
-
-
-cdef int _is_label(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
-    cdef uint64_t slot = _hash(text, length) & field.bucket_mask
-    cdef const uint8_t *label
-    cdef int32_t size
-    while field.buckets[slot]:
-        label = field.labels + field.buckets[slot] - 1
-        memcpy(&size, label, 4)
-        if size == length and memcmp(label + 4, text, length) == 0:
-            return 1
-        slot = (slot + 1) & field.bucket_mask
-    return 0
-
-
 cdef int _set(Out *out, Field *field, uint64_t mask, size_t narrow) noexcept nogil:
     """The labels whose bits are set, in definition order, joined by commas."""
     cdef const uint8_t *label = field.labels
     cdef uint32_t length
-    cdef int64_t number, chars = 0
+    cdef int64_t number
     cdef size_t begun = out.used
     if field.label_count < 64 and mask >> field.label_count:
         return UNKNOWN_LABEL
@@ -234,11 +142,8 @@ cdef int _set(Out *out, Field *field, uint64_t mask, size_t narrow) noexcept nog
                 out.used += 1
             out.used = put_escaped(out.data + out.used, label + 4, length) - out.data
         label += 4 + length
-    if field.chars >= 0:
-        for number in range(<int64_t> begun, <int64_t> out.used):
-            chars += (out.data[number] & 0xC0) != 0x80
-        if chars > field.chars:
-            return TOO_LONG
+    if field.chars >= 0 and _characters(out.data + begun, out.used - begun) > field.chars:
+        return TOO_LONG
     return FINE
 
 
@@ -368,30 +273,6 @@ cdef int _in_64_bits(const uint8_t *text, int64_t length) noexcept nogil:
 
 
 # ---------------------------------------------------------------- UUIDs and addresses
-
-cdef extern from *:
-    """
-    #include <arpa/inet.h>
-    static const char load_hex[] = "0123456789abcdef";
-    static inline uint8_t *put_uuid(uint8_t *out, const uint8_t *value) {
-        int at;
-        for (at = 0; at < 16; at++) {
-            if (at == 4 || at == 6 || at == 8 || at == 10) *out++ = 45;
-            *out++ = load_hex[value[at] >> 4];
-            *out++ = load_hex[value[at] & 15];
-        }
-        return out;
-    }
-    static inline int put_address(uint8_t *out, const uint8_t *value, int64_t length) {
-        char text[INET6_ADDRSTRLEN];
-        if (!inet_ntop(length == 4 ? AF_INET : AF_INET6, value, text, sizeof text)) return 0;
-        memcpy(out, text, strlen(text));
-        return (int) strlen(text);
-    }
-    """
-    uint8_t *put_uuid(uint8_t *out, const uint8_t *value) nogil
-    int put_address(uint8_t *out, const uint8_t *value, int64_t length) nogil
-
 
 cdef inline int _uuid(Out *out, const uint8_t *value, int64_t length) noexcept nogil:
     if length != 16:

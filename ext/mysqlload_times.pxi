@@ -5,39 +5,19 @@ cdef extern from *:
     #define LOAD_DAY 86400000000LL
     #define LOAD_MIN INT64_MIN
     #define LOAD_MAX INT64_MAX
-    static inline uint8_t *put_two(uint8_t *p, int value) {
-        memcpy(p, load_pairs + 2 * value, 2);
-        return p + 2;
-    }
-    /* YYYY-MM-DD of a day since 1970-01-01 in years 0 to 9999; Howard Hinnant, "civil_from_days". */
+    /* YYYY-MM-DD of a day since 1970-01-01 in years 0 to 9999 */
     static inline uint8_t *put_civil(uint8_t *p, int64_t day) {
-        int64_t z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-        unsigned doe = (unsigned) (z - era * 146097);
-        unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-        unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-        unsigned mp = (5 * doy + 2) / 153;
-        unsigned month = mp < 10 ? mp + 3 : mp - 9;
-        int64_t year = (int64_t) yoe + era * 400 + (month <= 2);
-        p = put_two(p, (int) (year / 100));
-        p = put_two(p, (int) (year % 100));
+        Civil date = civil_from_days(day);
+        p = put_two(p, (int) (date.year / 100));
+        p = put_two(p, (int) (date.year % 100));
         *p++ = 45;
-        p = put_two(p, (int) month);
+        p = put_two(p, date.month);
         *p++ = 45;
-        return put_two(p, (int) (doy - (153 * mp + 2) / 5 + 1));
-    }
-    /* .ffffff unless it is nothing */
-    static inline uint8_t *put_fraction(uint8_t *p, int micros) {
-        if (!micros) return p;
-        *p++ = 46;
-        p = put_two(p, micros / 10000);
-        p = put_two(p, micros / 100 % 100);
-        return put_two(p, micros % 100);
+        return put_two(p, date.day);
     }
     """
     const int64_t LOAD_DAY, LOAD_MIN, LOAD_MAX
-    uint8_t *put_two(uint8_t *p, int value) nogil
     uint8_t *put_civil(uint8_t *p, int64_t day) nogil
-    uint8_t *put_fraction(uint8_t *p, int micros) nogil
 
 # Years 1 to 9999. MySQL documents 1000 as the first; both servers store the earlier ones alike.
 CALENDAR_FIRST = -62135596800000000

@@ -9,15 +9,16 @@ The row loop runs without the GIL over the batch's own buffers and writes into o
 An encoder is named after what it writes; the Arrow type of the column decides how its values are read.
 `ext/plain/pgcopy.py` says the same in plain Python.
 
-The parts: pgcopy_memory.pxi (buffers on both sides), pgcopy_numbers.pxi, pgcopy_times.pxi,
-pgcopy_text.pxi (text, JSON, labels), pgcopy_shapes.pxi (bits, addresses, arrays, geometry);
-pgcopy_lines.pxi (text COPY instead of binary), pgcopy_arrays.pxi (array literals for it).
+The parts: pgcopy_fields.pxi (network byte order), pgcopy_numbers.pxi, pgcopy_times.pxi, pgcopy_text.pxi (text,
+JSON, labels), pgcopy_shapes.pxi (bits, addresses, arrays, geometry); pgcopy_lines.pxi (text COPY instead of
+binary), pgcopy_arrays.pxi (array literals for it); shared with mysqlload.pyx: row_encoder.pxi, row_memory.pxi,
+arrow_layout.pxi, decimal_text.pxi, calendar_days.pxi, utf8_text.pxi, labels.pxi, address_text.pxi.
 """
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, memcpy, memset, strlen
+from libc.string cimport memcmp, memcpy, memset
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -104,28 +105,6 @@ ENCODERS = {
 # Of text COPY only: JSON as an array literal, and text that the type's input function reads.
 TEXT_ENCODERS = {"array": ARRAY, "literal": TEXT}
 
-cdef enum Form:  # how a value lies in memory
-    NOTHING = 0  # Arrow's null type
-    I8
-    I16
-    I32
-    I64
-    U8
-    U16
-    U32
-    U64
-    BITMAP
-    F32
-    F64
-    DAYS
-    MICROS
-    SPAN
-    PARTS  # a struct of months, days and microseconds
-    DECIMAL_WORDS
-    FIXED
-    NEAR
-    FAR
-
 cdef enum Problem:
     FINE = 0
     OUT_OF_RANGE
@@ -175,6 +154,7 @@ _TEXT_POLICIES = {"refuse": REFUSE, "strip": STRIP, "replace": REPLACE, "bytea":
 _SPECIAL_POLICIES = {"refuse": 0, "null": 1, "sentinel": 0}
 
 cdef enum:
+    NUL_IS_BAD = 1
     # MaxAllocSize is 1 GiB - 1, for a field and for the tuple of a row; headers and padding come on top.
     MAX_FIELD = 0x3FFFFFFF - 64
     MAX_ROW = 0x3FFFFFFF - 1024
@@ -184,7 +164,6 @@ cdef enum:
     MAX_DIGITS = 131072 + 16383 + 2
     MAX_GROUPS = 3000
     MAX_SCALE = 16383
-    KEEP = 64 << 20  # a buffer grown past this by a giant batch is given back
 
 
 cdef struct Field:
@@ -214,8 +193,9 @@ cdef struct Field:
     int infinite
     int bare
     uint8_t delimiter
-    const int32_t *months     # of PARTS, from the first row of the batch; `values` are the microseconds
+    const int32_t *months     # of PARTS, each already at the slice's first
     const int32_t *days
+    const int64_t *micros
     const uint8_t *labels     # int32 length and bytes, one after the other
     int64_t label_count
     int32_t *buckets          # enum: hash → 1 + offset into `labels`
@@ -226,7 +206,37 @@ cdef struct Field:
     int64_t changed_infinity
 
 
-include "pgcopy_memory.pxi"
+include "row_memory.pxi"
+include "arrow_layout.pxi"
+include "decimal_text.pxi"
+include "calendar_days.pxi"
+include "utf8_text.pxi"
+include "labels.pxi"
+include "address_text.pxi"
+include "row_encoder.pxi"
+
+# encoder → the forms it reads
+_READS = {
+    **dict.fromkeys(("int2", "int4", "int8", "numeric"), _WHOLE),
+    "bool": _INTEGER_FORMS | _BYTES_FORMS,
+    "float4": _INTEGER_FORMS | {F32, F64},
+    "float8": _INTEGER_FORMS | {F32, F64},
+    "text": _WHOLE,
+    **dict.fromkeys(("set_array", "set_text"), _INTEGER_FORMS),
+    "date": frozenset((DAYS,)),
+    "timestamp": frozenset((MICROS, DAYS)),
+    "interval": frozenset((SPAN, PARTS)),
+    "interval_text": frozenset((PARTS,)),
+    "time": frozenset((SPAN,)),
+    **dict.fromkeys(("jsonb", "list_array", "array"), frozenset((NEAR, FAR))),
+    "literal": _WHOLE,
+    **dict.fromkeys(
+        ("bytea", "bit", "uuid", "uuid_text", "inet", "inet_text", "ewkb", "float4_array"), _BYTES_FORMS
+    ),
+}
+
+
+include "pgcopy_fields.pxi"
 include "pgcopy_numbers.pxi"
 include "pgcopy_times.pxi"
 include "pgcopy_text.pxi"
@@ -235,48 +245,23 @@ include "pgcopy_lines.pxi"
 include "pgcopy_arrays.pxi"
 
 
-cdef class CopyEncoder:
-    """Encodes batches of one shape.
+cdef class CopyEncoder(_RowEncoder):
+    """Encodes batches of one shape as rows of COPY.
 
-    specs: one a column, in the batches' order. text: rows of text COPY instead of binary. `counters` is (column, policy) → values changed by a policy.
+    specs: one a column, in the batches' order. text: rows of text COPY instead of binary. `counters` is
+    (column, policy) → values changed by a policy.
     """
 
-    cdef Field *fields
-    cdef Py_ssize_t count
-    cdef Memory memory
-    cdef Out scratch
     cdef readonly bint text
-    cdef object shown  # the view handed out last
-    cdef list specs
-    cdef list labels
-    cdef readonly dict counters
 
     def __cinit__(self, specs, *, text=False):
         self.text = text
-        self.specs = [EncoderSpec(*spec) for spec in specs]
-        self.count = len(self.specs)
-        self.memory = Memory()
-        self.counters = {}
-        self.labels = []
-        if self.count > 1600:
-            raise ValueError(f"{self.count} columns; a table of PostgreSQL has at most 1600")
-        self.fields = <Field *> calloc(max(self.count, 1), sizeof(Field))
-        if self.fields == NULL:
-            raise MemoryError
-        for number, spec in enumerate(self.specs):
-            self._prepare(&self.fields[number], spec)
+        specs = [EncoderSpec(*spec) for spec in specs]
+        if len(specs) > 1600:
+            raise ValueError(f"{len(specs)} columns; a table of PostgreSQL has at most 1600")
+        self._begin(specs)
 
-    def __dealloc__(self):
-        cdef Py_ssize_t number
-        if self.fields != NULL:
-            for number in range(self.count):
-                free(self.fields[number].buckets)
-            free(self.fields)
-        free(self.scratch.data)
-
-    cdef _prepare(self, Field *field, spec):
-        cdef bytes packed
-        options = dict(spec.options)
+    cdef int _prepare(self, Field *field, spec, dict options) except -1:
         known = {**ENCODERS, **TEXT_ENCODERS} if self.text else ENCODERS
         if spec.encoder not in known:
             raise ValueError(f"{spec.column}: no encoder {spec.encoder!r}")
@@ -301,72 +286,16 @@ cdef class CopyEncoder:
         field.nan = _SPECIAL_POLICIES[options.pop("nan", "refuse")]
         field.infinity = _SPECIAL_POLICIES[options.pop("infinity", "refuse")]
         field.infinite = options.pop("infinite", False)
-        encoded = [label.encode() for label in options.pop("labels", ())]
-        if options:
-            raise ValueError(f"{spec.column}: unknown options {', '.join(sorted(options))}")
-        field.label_count = len(encoded)
-        if field.kind in (SET_ARRAY, SET_TEXT) and field.label_count > 64:
-            raise ValueError(f"{spec.column}: a set of {field.label_count} labels")
-        packed = b"".join(len(label).to_bytes(4, "little") + label for label in encoded)
-        self.labels.append(packed)  # keeps the pointer alive
-        field.labels = <const uint8_t *> <char *> packed
-        if field.kind == TEXT and encoded:
-            _index(field, len(packed))
+        return 0
 
-    def encode(self, batch):
-        """The batch as rows of COPY. The view is released by the next call, which writes to the same memory (to
-        other memory while a slice of the view is still held).
+    cdef int _write(self, Out *out, Py_ssize_t rows, Py_ssize_t *row, Py_ssize_t *column) noexcept nogil:
+        if self.text:
+            return _lines(out, &self.scratch, self.fields, self.count, rows, row, column)
+        return _rows(out, self.fields, self.count, rows, row, column)
 
-        Raises RowError for the first value (in row order) that the target type cannot hold, ValueError when
-        the batch does not have the shape of the specs.
-        """
-        cdef Py_ssize_t rows = batch.num_rows
-        cdef Py_ssize_t row = 0
-        cdef Py_ssize_t column = 0
-        cdef int problem
-        cdef Out *out
-        if batch.num_columns != self.count:
-            raise ValueError(f"{batch.num_columns} columns where {self.count} are encoded")
-        arrays = [_laid_out(batch.column(number), spec) for number, spec in enumerate(self.specs)]
-        for number, (array, form) in enumerate(arrays):
-            _point(&self.fields[number], array, form)
-            self.fields[number].changed_nul = self.fields[number].changed_invalid = 0
-            self.fields[number].changed_nan = self.fields[number].changed_infinity = 0
-        if self.shown is not None:
-            self.shown.release()
-            self.shown = None
-        if self.memory.views:
-            self.memory = Memory()
-        out = &self.memory.out
-        _emptied(out)
-        with nogil:
-            if self.text:
-                problem = _lines(out, &self.scratch, self.fields, self.count, rows, &row, &column)
-            else:
-                problem = _rows(out, self.fields, self.count, rows, &row, &column)
-        if problem == NO_MEMORY:
-            raise MemoryError(f"no memory for {out.used} bytes of encoded rows")
-        if problem == BROKEN:
-            raise ValueError(f"{self.specs[column].column}: row {row} lies outside of the column's data")
-        if problem:
-            raise RowError(column, row, _REASONS[problem], printed(batch.column(column), row))
-        self._count()
-        self.shown = memoryview(self.memory)
-        return self.shown
 
-    cdef _count(self):
-        cdef Field *field
-        for number, spec in enumerate(self.specs):
-            field = &self.fields[number]
-            for policy, changed in (
-                ("nulByte", field.changed_nul),
-                ("invalidText", field.changed_invalid),
-                ("nan", field.changed_nan),
-                ("infinity", field.changed_infinity),
-            ):
-                if changed:
-                    key = (spec.column, policy)
-                    self.counters[key] = self.counters.get(key, 0) + changed
+cdef inline int _of_sets(int kind) noexcept nogil:
+    return kind == SET_ARRAY or kind == SET_TEXT
 
 
 # ---------------------------------------------------------------- rows
@@ -391,9 +320,7 @@ cdef int _rows(
         for number in range(count):
             field = &fields[number]
             bit = field.first + row
-            if field.form == NOTHING or (
-                field.valid != NULL and not (field.valid[bit >> 3] >> (bit & 7)) & 1
-            ):
+            if _is_null(field, bit):
                 _length(out, 0xFFFFFFFF)
                 continue
             problem = _field(out, field, bit, narrow)
@@ -430,12 +357,14 @@ cdef inline int _field(Out *out, Field *field, int64_t at, size_t narrow) noexce
     if form == DECIMAL_WORDS:
         return _from_decimal(out, field, at, narrow)
     problem = _value(field, at, &value, &length)
+    if length > MAX_FIELD:
+        return TOO_LARGE
     if problem:
         return problem
     return _from_bytes(out, field, value, length, narrow)
 
 
-cdef int _from_bytes(
+cdef inline int _from_bytes(
     Out *out, Field *field, const uint8_t *value, int64_t length, size_t narrow
 ) noexcept nogil:
     cdef int kind = field.kind

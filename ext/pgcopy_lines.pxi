@@ -34,9 +34,7 @@ cdef int _lines(
                 return NO_MEMORY
             if number:
                 _put(out, 9)
-            if field.form == NOTHING or (
-                field.valid != NULL and not (field.valid[bit >> 3] >> (bit & 7)) & 1
-            ):
+            if _is_null(field, bit):
                 _put2(out, 92, 78)
                 continue
             _emptied(scratch)
@@ -122,10 +120,10 @@ cdef int _line_field(Out *out, Field *field, const uint8_t *encoded, int64_t siz
         _line_interval(out, value)
         return FINE
     if kind == UUID:
-        _line_uuid(out, value)
+        out.used = put_uuid(out.data + out.used, value) - out.data
         return FINE
     if kind == INET:
-        _line_inet(out, value)
+        out.used += put_address(out.data + out.used, value + 4, value[3])
         return FINE
     if kind == SET_ARRAY or kind == LIST_ARRAY or kind == FLOAT4_ARRAY:
         return _line_array(out, kind, value)
@@ -152,10 +150,9 @@ cdef int _escaped(Out *out, const uint8_t *text, int64_t length) noexcept nogil:
 
 
 cdef void _hexed(Out *out, const uint8_t *value, int64_t length) noexcept nogil:
-    cdef const char *hexadecimal = "0123456789abcdef"
     cdef int64_t at
     for at in range(length):
-        _put2(out, hexadecimal[value[at] >> 4], hexadecimal[value[at] & 15])
+        _put2(out, hex_digits[value[at] >> 4], hex_digits[value[at] & 15])
 
 
 cdef void _signed(Out *out, const uint8_t *value, int64_t length) noexcept nogil:
@@ -265,32 +262,23 @@ cdef int _line_bits(Out *out, const uint8_t *value) noexcept nogil:
 # ---------------------------------------------------------------- dates and times
 
 
-cdef void _two(Out *out, int64_t number) noexcept nogil:
-    _put2(out, <uint8_t> (48 + number // 10), <uint8_t> (48 + number % 10))
-
-
 cdef int _calendar(Out *out, int64_t day) noexcept nogil:
-    """A day since 2000-01-01 as ISO 8601; whether it is before the year 1, which is said at the end. Days are
-    counted from the 1st of March of the year 0, in cycles of 400 years."""
-    cdef int64_t since = day + 730425
-    cdef int64_t era = (since if since >= 0 else since - 146096) // 146097
-    cdef int64_t rest = since - era * 146097
-    cdef int64_t of_era = (rest - rest // 1460 + rest // 36524 - rest // 146096) // 365
-    cdef int64_t of_year = rest - (365 * of_era + of_era // 4 - of_era // 100)
-    cdef int64_t shifted = (5 * of_year + 2) // 153
-    cdef int64_t month = shifted + 3 if shifted < 10 else shifted - 9
-    cdef int64_t year = of_era + era * 400 + (1 if month <= 2 else 0)
-    cdef int64_t shown = year if year > 0 else 1 - year
+    """A day since 2000-01-01 as ISO 8601; whether it is before the year 1, which is said at the end."""
+    cdef Civil date = civil_from_days(day + 10957)
+    cdef int64_t shown = date.year if date.year > 0 else 1 - date.year
     cdef int64_t limit = 1000
+    cdef uint8_t *p
     while shown < limit and limit > 1:
         _put(out, 48)
         limit //= 10
-    out.used += _digits(<uint64_t> shown, 0, out.data + out.used)
-    _put(out, 45)
-    _two(out, month)
-    _put(out, 45)
-    _two(out, of_year - (153 * shifted + 2) // 5 + 1)
-    return year <= 0
+    p = out.data + out.used
+    p += put_digits(<uint64_t> shown, p)
+    p[0] = 45
+    p = put_two(p + 1, date.month)
+    p[0] = 45
+    p = put_two(p + 1, date.day)
+    out.used = p - out.data
+    return date.year <= 0
 
 
 cdef void _before_christ(Out *out) noexcept nogil:
@@ -316,23 +304,19 @@ cdef void _line_clock(Out *out, int64_t micros) noexcept nogil:
     """HH:MM:SS.ffffff, a sign before negative ones; hours as many as there are."""
     cdef uint64_t rest = _absolute(micros)
     cdef uint64_t seconds = rest // 1000000
-    cdef uint64_t fraction = rest % 1000000
-    cdef int place
+    cdef uint8_t *p
     if micros < 0:
         _put(out, 45)
     if seconds < 36000:
         _put(out, 48)
-    out.used += _digits(seconds // 3600, 0, out.data + out.used)
-    _put(out, 58)
-    _two(out, <int64_t> (seconds // 60 % 60))
-    _put(out, 58)
-    _two(out, <int64_t> (seconds % 60))
-    if fraction:
-        _put(out, 46)
-        for place in range(5, -1, -1):
-            out.data[out.used + place] = <uint8_t> (48 + fraction % 10)
-            fraction //= 10
-        out.used += 6
+    p = out.data + out.used
+    p += put_digits(seconds // 3600, p)
+    p[0] = 58
+    p = put_two(p + 1, <int> (seconds // 60 % 60))
+    p[0] = 58
+    p = put_two(p + 1, <int> (seconds % 60))
+    p = put_fraction(p, <int> (rest % 1000000))
+    out.used = p - out.data
 
 
 cdef void _line_moment(Out *out, int64_t micros) noexcept nogil:
@@ -374,24 +358,7 @@ cdef void _line_interval(Out *out, const uint8_t *value) noexcept nogil:
     _line_clock(out, micros)
 
 
-# ---------------------------------------------------------------- identifiers, addresses, arrays
-
-
-cdef void _line_uuid(Out *out, const uint8_t *value) noexcept nogil:
-    cdef int part
-    cdef int at = 0
-    cdef int[5] sizes = [4, 2, 2, 2, 6]
-    for part in range(5):
-        if part:
-            _put(out, 45)
-        _hexed(out, value + at, sizes[part])
-        at += sizes[part]
-
-
-cdef void _line_inet(Out *out, const uint8_t *value) noexcept nogil:
-    cdef char text[46]
-    inet_ntop(AF_INET if value[0] == 2 else AF_INET6, value + 4, text, 46)
-    _escaped(out, <const uint8_t *> text, <int64_t> strlen(text))
+# ---------------------------------------------------------------- arrays
 
 
 cdef int _line_array(Out *out, int kind, const uint8_t *value) noexcept nogil:

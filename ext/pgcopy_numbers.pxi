@@ -1,79 +1,5 @@
 # Part of pgcopy.pyx: numbers.
 
-cdef extern from *:
-    """
-    /* An Arrow decimal (little-endian two's complement words) as digits with a point; returns the length.
-       `out` holds 80 digits and |scale| more. Division by 10^18, word by word from the highest. */
-    static int decimal_text(const uint8_t *value, int words, int scale, uint8_t *out) {
-        uint64_t word[4], rest;
-        uint8_t digit[80];
-        int count = 0, used = 0, i, part, empty;
-        int negative = value[words * 8 - 1] >> 7;
-        memcpy(word, value, words * 8);
-        if (negative) {
-            unsigned carry = 1;
-            for (i = 0; i < words; i++) { word[i] = ~word[i] + carry; carry = carry && !word[i]; }
-        }
-        do {
-            empty = 1;
-            rest = 0;
-            for (i = words - 1; i >= 0; i--) {
-                unsigned __int128 whole = ((unsigned __int128) rest << 64) | word[i];
-                word[i] = (uint64_t) (whole / 1000000000000000000ULL);
-                rest = (uint64_t) (whole % 1000000000000000000ULL);
-                if (word[i]) empty = 0;
-            }
-            for (part = 0; part < 18 && (!empty || rest || !count); part++) {
-                digit[count++] = 48 + rest % 10;
-                rest /= 10;
-            }
-        } while (!empty);
-        if (negative) out[used++] = 45;
-        if (scale > 0 && count <= scale) {
-            out[used++] = 48;
-            out[used++] = 46;
-            for (i = count; i < scale; i++) out[used++] = 48;
-            scale = 0;
-        }
-        for (i = count - 1; i >= 0; i--) {
-            out[used++] = digit[i];
-            if (scale > 0 && i == scale) out[used++] = 46;
-        }
-        if (count > 1 || digit[0] != 48)
-            for (i = scale; i < 0; i++) out[used++] = 48;
-        return used;
-    }
-    """
-    int decimal_text(const uint8_t *value, int words, int scale, uint8_t *out) nogil
-
-
-cdef inline uint64_t _magnitude(const Field *field, int64_t at, int *negative) noexcept nogil:
-    """An integer of any width, as its absolute value and sign."""
-    cdef int64_t number
-    cdef int form = field.form
-    if form == I64:
-        number = (<const int64_t *> field.values)[at]
-    elif form == I32:
-        number = (<const int32_t *> field.values)[at]
-    elif form == I16:
-        number = (<const int16_t *> field.values)[at]
-    elif form == I8:
-        number = (<const int8_t *> field.values)[at]
-    else:
-        negative[0] = 0
-        if form == U64:
-            return (<const uint64_t *> field.values)[at]
-        if form == U32:
-            return (<const uint32_t *> field.values)[at]
-        if form == U16:
-            return (<const uint16_t *> field.values)[at]
-        if form == U8:
-            return field.values[at]
-        return (field.values[at >> 3] >> (at & 7)) & 1
-    negative[0] = number < 0
-    return <uint64_t> number if number >= 0 else ~<uint64_t> number + 1
-
-
 cdef int _from_integer(Out *out, Field *field, int64_t at, size_t narrow) noexcept nogil:
     cdef int negative
     cdef int kind = field.kind
@@ -196,16 +122,11 @@ cdef int _numeric_integer(Out *out, Field *field, uint64_t value, int negative) 
     cdef uint64_t left = value
     cdef int64_t zeros = -field.scale
     cdef int count = 0
-    cdef int decimals = 0
     cdef int last = 0
     cdef int number
     if field.typed and value:
-        while left:
-            decimals += 1
-            left //= 10
-        if decimals > field.integers:
+        if _count_digits(value) > field.integers:
             return OUT_OF_RANGE
-        left = value
         while zeros > 0:
             if left % 10:
                 return SCALE_CUT
@@ -226,43 +147,6 @@ cdef int _numeric_integer(Out *out, Field *field, uint64_t value, int negative) 
     for number in range(count - 1, last - 1, -1):
         put16(out.data + out.used, digits[number])
         out.used += 2
-    return FINE
-
-
-cdef struct Spelled:  # decimal text taken apart; positions in it
-    int negative
-    int64_t integers, integers_at    # digits before the point, without leading zeros
-    int64_t fraction, fraction_at    # digits behind it
-
-
-cdef inline int _spelled(Spelled *number, const uint8_t *text, int64_t length) noexcept nogil:
-    """Optional '-', digits, optional '.' and digits; at least one digit."""
-    cdef int64_t at = 0
-    cdef int64_t begun, some
-    if length > MAX_DIGITS:
-        return BAD_NUMBER
-    number.negative = 0
-    if length and text[0] == 45:
-        number.negative = 1
-        at = 1
-    begun = at
-    while at < length and 48 <= text[at] <= 57:
-        at += 1
-    some = at - begun
-    number.integers_at = begun
-    while number.integers_at < at and text[number.integers_at] == 48:
-        number.integers_at += 1
-    number.integers = at - number.integers_at
-    number.fraction = 0
-    number.fraction_at = at
-    if at < length and text[at] == 46:
-        at += 1
-        number.fraction_at = at
-        while at < length and 48 <= text[at] <= 57:
-            at += 1
-        number.fraction = at - number.fraction_at
-    if at != length or some + number.fraction == 0:
-        return BAD_NUMBER
     return FINE
 
 
@@ -303,7 +187,7 @@ cdef int _numeric(Out *out, Field *field, const uint8_t *text, int64_t length) n
     cdef int problem = _special(text, length)
     if problem:
         return _numeric_special(out, field, problem, text[0] == 45)
-    problem = _spelled(&number, text, length)
+    problem = BAD_NUMBER if length > MAX_DIGITS else _spelled(&number, text, length)
     if not problem and field.typed:
         problem = _fits(field, &number, text)
     if not problem and (number.fraction > MAX_SCALE or (number.integers + 3) // 4 > MAX_GROUPS):
@@ -380,7 +264,7 @@ cdef int _missing(Out *out, Field *field, int special) noexcept nogil:
 cdef int _from_decimal(Out *out, Field *field, int64_t at, size_t narrow) noexcept nogil:
     """An Arrow decimal by way of its text: 77 digits, a hundred zeros of scale, sign and point."""
     cdef uint8_t text[200]
-    cdef int length = decimal_text(
+    cdef int length = put_words(
         field.values + at * field.width, <int> (field.width // 8), field.decimal_scale, text
     )
     if not _room(out, <size_t> length + narrow + 64):
@@ -400,7 +284,7 @@ cdef int _integer_text(Out *out, Field *field, const uint8_t *text, int64_t leng
     cdef int problem = _special(text, length)
     if problem:
         return _missing(out, field, problem)
-    problem = _spelled(&number, text, length)
+    problem = BAD_NUMBER if length > MAX_DIGITS else _spelled(&number, text, length)
     if problem:
         return problem
     for at in range(number.fraction):
@@ -411,24 +295,3 @@ cdef int _integer_text(Out *out, Field *field, const uint8_t *text, int64_t leng
     for at in range(number.integers):
         value = value * 10 + (text[number.integers_at + at] - 48)
     return _integer(out, field.kind, value, number.negative and value != 0)
-
-
-cdef int _digits(uint64_t value, int negative, uint8_t *text) noexcept nogil:
-    """Decimal digits of an integer; returns how many bytes."""
-    cdef uint8_t backward[20]
-    cdef int count = 0
-    cdef int used = 0
-    while True:
-        backward[count] = <uint8_t> (48 + value % 10)
-        count += 1
-        value //= 10
-        if not value:
-            break
-    if negative:
-        text[0] = 45
-        used = 1
-    while count:
-        count -= 1
-        text[used] = backward[count]
-        used += 1
-    return used

@@ -1,11 +1,5 @@
 # Part of pgcopy.pyx: bits, identifiers, addresses, arrays, geometry.
 
-cdef extern from "<arpa/inet.h>" nogil:
-    enum: AF_INET
-    enum: AF_INET6
-    const char *inet_ntop(int family, const void *address, char *text, uint32_t size)
-
-
 cdef int _bit(Out *out, Field *field, const uint8_t *value, int64_t length, size_t narrow) noexcept nogil:
     """bit_recv: int32 bits, then bytes filled from the left; the source's bytes are filled from the right."""
     cdef int64_t size = (field.bits + 7) // 8
@@ -50,9 +44,6 @@ cdef int _bit_as_bool(Out *out, const uint8_t *value, int64_t length) noexcept n
 
 cdef int _uuid(Out *out, Field *field, const uint8_t *value, int64_t length) noexcept nogil:
     """uuid_recv: 16 bytes; or its text in lower case."""
-    cdef const char *hexadecimal = "0123456789abcdef"
-    cdef uint8_t *text
-    cdef int number
     if length != 16:
         return BAD_LENGTH
     if field.kind == UUID:
@@ -61,30 +52,22 @@ cdef int _uuid(Out *out, Field *field, const uint8_t *value, int64_t length) noe
     if field.chars and field.chars < 36:
         return TOO_LONG
     _length(out, 36)
-    text = out.data + out.used
-    for number in range(16):
-        if number == 4 or number == 6 or number == 8 or number == 10:
-            text[0] = 45
-            text += 1
-        text[0] = hexadecimal[value[number] >> 4]
-        text[1] = hexadecimal[value[number] & 15]
-        text += 2
+    put_uuid(out.data + out.used, value)
     out.used += 36
     return FINE
 
 
 cdef int _inet(Out *out, Field *field, const uint8_t *value, int64_t length) noexcept nogil:
     """inet_recv: family (2 is IPv4, 3 is IPv6), prefix bits, is_cidr, size, address; or the address's text."""
-    cdef char text[46]
-    cdef int64_t written
+    cdef uint8_t text[46]
+    cdef int written
     if length != 4 and length != 16:
         return BAD_LENGTH
     if field.kind == INET_TEXT:
-        inet_ntop(AF_INET if length == 4 else AF_INET6, value, text, 46)
-        written = <int64_t> strlen(text)
+        written = put_address(text, value, length)
         if field.chars and written > field.chars:
             return TOO_LONG
-        _bytes(out, <const uint8_t *> text, written)
+        _bytes(out, text, written)
         return FINE
     _length(out, <uint32_t> (4 + length))
     out.data[out.used] = 2 if length == 4 else 3

@@ -1,58 +1,5 @@
 # Part of pgcopy.pyx: text, JSON, and the labels of enums and sets.
 
-cdef extern from *:
-    """
-    /* 8 bytes at once: no high bit set and no byte zero */
-    static inline int plain_ascii8(const uint8_t *p) {
-        uint64_t w; memcpy(&w, p, 8);
-        return !((w & 0x8080808080808080ULL) | ((w - 0x0101010101010101ULL) & ~w & 0x8080808080808080ULL));
-    }
-    """
-    int plain_ascii8(const uint8_t *p) nogil
-
-
-cdef inline int _sequence(const uint8_t *text, int64_t left) noexcept nogil:
-    """Bytes of the UTF-8 sequence at `text`, 0 when it is not one PostgreSQL accepts (pg_utf8_islegal)."""
-    cdef uint8_t first = text[0]
-    cdef uint8_t low = 0x80
-    cdef uint8_t high = 0xBF
-    if first < 0x80:
-        return 1
-    if first < 0xC2 or first > 0xF4:
-        return 0
-    if first < 0xE0:
-        return 2 if left >= 2 and 0x80 <= text[1] <= 0xBF else 0
-    if first < 0xF0:
-        if first == 0xE0:
-            low = 0xA0
-        elif first == 0xED:
-            high = 0x9F  # surrogates
-        return 3 if left >= 3 and low <= text[1] <= high and 0x80 <= text[2] <= 0xBF else 0
-    if first == 0xF0:
-        low = 0x90
-    elif first == 0xF4:
-        high = 0x8F
-    if left < 4 or not (low <= text[1] <= high):
-        return 0
-    return 4 if 0x80 <= text[2] <= 0xBF and 0x80 <= text[3] <= 0xBF else 0
-
-
-cdef inline int64_t _clean(const uint8_t *text, int64_t length, int64_t at) noexcept nogil:
-    """Where the first NUL or byte that is not UTF-8 is, from `at` on; `length` when there is none."""
-    cdef int step
-    while at < length:
-        if at + 8 <= length and plain_ascii8(text + at):
-            at += 8
-            continue
-        if text[at] == 0:
-            return at
-        step = _sequence(text + at, length - at)
-        if not step:
-            return at
-        at += step
-    return at
-
-
 cdef int _text(
     Out *out, Field *field, const uint8_t *text, int64_t length, size_t narrow
 ) noexcept nogil:
@@ -113,64 +60,16 @@ cdef int _mended(
 cdef int _allowed(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
     """Whether valid text may be in the column. The server cuts blanks beyond varchar(n) without a word, and
     names neither row nor column of a label an enum lacks."""
-    cdef int64_t chars = 0
-    cdef int64_t at
     if field.octets and length > field.octets:
         return TOO_LONG
-    if field.chars and length > field.chars:
-        for at in range(length):
-            chars += (text[at] & 0xC0) != 0x80
-        if chars > field.chars:
-            return TOO_LONG
+    if field.chars and length > field.chars and _characters(text, length) > field.chars:
+        return TOO_LONG
     if field.label_count and not _is_label(field, text, length):
         return UNKNOWN_LABEL
     return FINE
 
 
 # ---------------------------------------------------------------- labels
-
-
-cdef inline uint64_t _hash(const uint8_t *text, int64_t length) noexcept nogil:
-    """FNV-1a."""
-    cdef uint64_t value = 0xCBF29CE484222325ULL
-    cdef int64_t at
-    for at in range(length):
-        value = (value ^ text[at]) * <uint64_t> 0x100000001B3
-    return value ^ (value >> 32)
-
-
-cdef _index(Field *field, int64_t size):
-    """Open addressing over the labels, at most half full."""
-    cdef uint64_t slots = 16
-    cdef uint64_t slot
-    cdef int64_t at = 0
-    cdef int32_t length
-    while slots < 2 * <uint64_t> field.label_count:
-        slots *= 2
-    field.buckets = <int32_t *> calloc(slots, sizeof(int32_t))
-    if field.buckets == NULL:
-        raise MemoryError
-    field.bucket_mask = slots - 1
-    while at < size:
-        memcpy(&length, field.labels + at, 4)
-        slot = _hash(field.labels + at + 4, length) & field.bucket_mask
-        while field.buckets[slot]:
-            slot = (slot + 1) & field.bucket_mask
-        field.buckets[slot] = <int32_t> (at + 1)
-        at += 4 + length
-
-
-cdef int _is_label(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
-    cdef uint64_t slot = _hash(text, length) & field.bucket_mask
-    cdef const uint8_t *label
-    cdef int32_t size
-    while field.buckets[slot]:
-        label = field.labels + field.buckets[slot] - 1
-        memcpy(&size, label, 4)
-        if size == length and memcmp(label + 4, text, length) == 0:
-            return 1
-        slot = (slot + 1) & field.bucket_mask
-    return 0
 
 
 cdef int _set(Out *out, Field *field, uint64_t mask, size_t narrow) noexcept nogil:
@@ -206,17 +105,9 @@ cdef int _set(Out *out, Field *field, uint64_t mask, size_t narrow) noexcept nog
             count += 1
         label += 4 + length
     put32(out.data + head, <uint32_t> (out.used - head - 4))
-    if joined and field.chars:
-        return _short(field, out.data + head + 4, <int64_t> (out.used - head - 4))
+    if joined and field.chars and _characters(out.data + head + 4, out.used - head - 4) > field.chars:
+        return TOO_LONG
     return FINE
-
-
-cdef int _short(Field *field, const uint8_t *text, int64_t length) noexcept nogil:
-    cdef int64_t chars = 0
-    cdef int64_t at
-    for at in range(length):
-        chars += (text[at] & 0xC0) != 0x80
-    return TOO_LONG if chars > field.chars else FINE
 
 
 # ---------------------------------------------------------------- JSON

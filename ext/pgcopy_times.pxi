@@ -9,7 +9,6 @@ cdef extern from *:
     const int64_t DAY, EPOCH_2000, MIN_TIMESTAMP  # microseconds; PostgreSQL's datatype/timestamp.h
 
 
-
 cdef inline int _timestamp(Out *out, Field *field, int64_t micros) noexcept nogil:
     """timestamp_recv, timestamptz_recv: microseconds since 2000-01-01; the smallest integer is -infinity, the
     largest infinity. The latest moment of 64 bits since 1970 is before END_TIMESTAMP."""
@@ -68,7 +67,7 @@ cdef inline int _span(Out *out, Field *field, int64_t micros) noexcept nogil:
 cdef int _parts(Out *out, Field *field, int64_t at) noexcept nogil:
     """interval_recv: microseconds, days, months. Since PostgreSQL 17 the extremes of all three are the
     infinities; before, they were a time span like any other, so they go only where they mean the same."""
-    cdef int64_t micros = (<const int64_t *> field.values)[at - field.first]
+    cdef int64_t micros = field.micros[at - field.first]
     cdef int32_t days = field.days[at - field.first]
     cdef int32_t months = field.months[at - field.first]
     if micros == <int64_t> 0x7FFFFFFFFFFFFFFFULL and days == 0x7FFFFFFF and months == 0x7FFFFFFF:
@@ -100,8 +99,7 @@ cdef int _interval_text(Out *out, Field *field, int32_t months, int32_t days, in
     cdef uint8_t text[80]
     cdef int used = 1
     cdef uint64_t rest = <uint64_t> micros if micros >= 0 else ~<uint64_t> micros + 1
-    cdef int64_t fraction = <int64_t> (rest % 1000000)
-    cdef int place
+    cdef int fraction = <int> (rest % 1000000)
     text[0] = 80
     if months:
         used += _digits(_absolute(months), months < 0, text + used)
@@ -116,10 +114,7 @@ cdef int _interval_text(Out *out, Field *field, int32_t months, int32_t days, in
         used += 1
         used += _digits(rest // 1000000, micros < 0, text + used)
         if fraction:
-            text[used] = 46
-            for place in range(6):
-                text[used + 6 - place] = <uint8_t> (48 + fraction % 10)
-                fraction //= 10
+            put_fraction(text + used, fraction)
             used += 7
             while text[used - 1] == 48:
                 used -= 1

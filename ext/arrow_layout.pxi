@@ -1,121 +1,32 @@
-# Part of pgcopy.pyx: the buffer that is written, and where the values of an Arrow array lie.
+# Where the values of an Arrow array lie ("Arrow Columnar Format: Physical Layouts"). Part of mysqlload.pyx and
+# pgcopy.pyx, which have a struct Field with what is pointed at here, the table _READS (encoder → the forms it
+# reads) and BROKEN among their problems.
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    static inline void put16(uint8_t *p, uint16_t v) { v = __builtin_bswap16(v); memcpy(p, &v, 2); }
-    static inline void put32(uint8_t *p, uint32_t v) { v = __builtin_bswap32(v); memcpy(p, &v, 4); }
-    static inline void put64(uint8_t *p, uint64_t v) { v = __builtin_bswap64(v); memcpy(p, &v, 8); }
-    static inline void put_field64(uint8_t *p, uint64_t v) { put32(p, 8); put64(p + 4, v); }
-    """
-    void put16(uint8_t *p, uint16_t v) nogil
-    void put32(uint8_t *p, uint32_t v) nogil
-    void put64(uint8_t *p, uint64_t v) nogil
-    void put_field64(uint8_t *p, uint64_t v) nogil  # length word and value
-
-
-cdef struct Out:
-    uint8_t *data
-    size_t used
-    size_t size
-
-
-cdef class Memory:
-    """Owns what was written: as long as a view of it lives, so do the bytes."""
-
-    cdef Out out
-    cdef Py_ssize_t views
-
-    def __dealloc__(self):
-        free(self.out.data)
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        cdef char *data = <char *> self.out.data
-        if data == NULL:
-            data = <char *> b""
-        PyBuffer_FillInfo(view, self, data, <Py_ssize_t> self.out.used, 1, flags)
-        self.views += 1
-
-    def __releasebuffer__(self, Py_buffer *view):
-        self.views -= 1
-
-
-cdef extern from "Python.h":
-    int PyBuffer_FillInfo(
-        Py_buffer *view, object exporter, void *data, Py_ssize_t length, int readonly, int flags
-    ) except -1
-
-
-cdef void _emptied(Out *out) noexcept nogil:
-    """Written anew; what a giant batch grew is given back as soon as the next one begins."""
-    if out.size > KEEP:
-        free(out.data)
-        out.data = NULL
-        out.size = 0
-    out.used = 0
-
-
-cdef inline int _room(Out *out, size_t more) noexcept nogil:
-    """Make room for `more` bytes; false without memory."""
-    if out.used + more <= out.size:
-        return 1
-    return _grow(out, more)
-
-
-cdef int _grow(Out *out, size_t more) noexcept nogil:
-    cdef size_t wanted = out.size if out.size else 1 << 20
-    cdef uint8_t *grown
-    while wanted < out.used + more and wanted < KEEP:
-        wanted *= 2
-    if wanted < out.used + more:
-        wanted = out.used + more + (out.used + more) // 8
-    grown = <uint8_t *> realloc(out.data, wanted)
-    if grown == NULL:
-        return 0
-    out.data = grown
-    out.size = wanted
-    return 1
-
-
-cdef inline void _length(Out *out, uint32_t length) noexcept nogil:
-    put32(out.data + out.used, length)
-    out.used += 4
-
-
-cdef inline void _bytes(Out *out, const uint8_t *value, int64_t length) noexcept nogil:
-    """A whole field; there is room for it."""
-    _length(out, <uint32_t> length)
-    if length:
-        memcpy(out.data + out.used, value, length)
-        out.used += length
-
-
-# ---------------------------------------------------------------- Arrow columnar format: physical layouts
+cdef enum Form:  # how a value lies in memory
+    NOTHING = 0  # Arrow's null type
+    I8
+    I16
+    I32
+    I64
+    U8
+    U16
+    U32
+    U64
+    BITMAP
+    F32
+    F64
+    DAYS
+    MICROS
+    SPAN
+    PARTS  # a struct of months, days and microseconds
+    DECIMAL_WORDS
+    FIXED
+    NEAR
+    FAR
 
 _INTEGER_FORMS = frozenset((I8, I16, I32, I64, U8, U16, U32, U64, BITMAP))
 _BYTES_FORMS = frozenset((NEAR, FAR, FIXED))
 _WHOLE = _INTEGER_FORMS | {DECIMAL_WORDS, NEAR, FAR}
-
-# encoder → the forms it reads
-_READS = {
-    **dict.fromkeys(("int2", "int4", "int8", "numeric"), _WHOLE),
-    "bool": _INTEGER_FORMS | _BYTES_FORMS,
-    "float4": _INTEGER_FORMS | {F32, F64},
-    "float8": _INTEGER_FORMS | {F32, F64},
-    "text": _WHOLE,
-    **dict.fromkeys(("set_array", "set_text"), _INTEGER_FORMS),
-    "date": frozenset((DAYS,)),
-    "timestamp": frozenset((MICROS, DAYS)),
-    "interval": frozenset((SPAN, PARTS)),
-    "interval_text": frozenset((PARTS,)),
-    "time": frozenset((SPAN,)),
-    **dict.fromkeys(("jsonb", "list_array", "array"), frozenset((NEAR, FAR))),
-    "literal": _WHOLE,
-    **dict.fromkeys(
-        ("bytea", "bit", "uuid", "uuid_text", "inet", "inet_text", "ewkb", "float4_array"), _BYTES_FORMS
-    ),
-}
 
 INTERVAL_PARTS = pa.struct([("months", pa.int32()), ("days", pa.int32()), ("microseconds", pa.int64())])
 
@@ -245,7 +156,7 @@ cdef _point_at_parts(Field *field, array):
         places.append(0 if data is None else data.address + child.offset * width)
     field.months = <const int32_t *> <uintptr_t> places[0]
     field.days = <const int32_t *> <uintptr_t> places[1]
-    field.values = <const uint8_t *> <uintptr_t> places[2]
+    field.micros = <const int64_t *> <uintptr_t> places[2]
 
 
 def _holds(buffer, size):
@@ -253,8 +164,12 @@ def _holds(buffer, size):
         raise ValueError("an Arrow buffer is shorter than its array")
 
 
+cdef inline int _is_null(const Field *field, int64_t bit) noexcept nogil:
+    return field.form == NOTHING or (field.valid != NULL and not (field.valid[bit >> 3] >> (bit & 7)) & 1)
+
+
 cdef inline int _value(const Field *field, int64_t at, const uint8_t **value, int64_t *length) noexcept nogil:
-    """The bytes of a variable- or fixed-width value."""
+    """The bytes of a variable- or fixed-width value; BROKEN, with its length, where it lies outside of the data."""
     cdef int64_t start, size
     if field.form == NEAR:
         start = field.near[at]
@@ -265,10 +180,35 @@ cdef inline int _value(const Field *field, int64_t at, const uint8_t **value, in
     else:
         start = at * field.width
         size = field.width
-    if size > MAX_FIELD:
-        return TOO_LARGE
+    length[0] = size
     if start < 0 or size < 0 or start > field.values_size - size:
         return BROKEN
     value[0] = field.values + start
-    length[0] = size
     return FINE
+
+
+cdef inline uint64_t _magnitude(const Field *field, int64_t at, int *negative) noexcept nogil:
+    """An integer of any width, as its absolute value and sign."""
+    cdef int64_t number
+    cdef int form = field.form
+    if form == I64:
+        number = (<const int64_t *> field.values)[at]
+    elif form == I32:
+        number = (<const int32_t *> field.values)[at]
+    elif form == I16:
+        number = (<const int16_t *> field.values)[at]
+    elif form == I8:
+        number = (<const int8_t *> field.values)[at]
+    else:
+        negative[0] = 0
+        if form == U64:
+            return (<const uint64_t *> field.values)[at]
+        if form == U32:
+            return (<const uint32_t *> field.values)[at]
+        if form == U16:
+            return (<const uint16_t *> field.values)[at]
+        if form == U8:
+            return field.values[at]
+        return (field.values[at >> 3] >> (at & 7)) & 1
+    negative[0] = number < 0
+    return <uint64_t> number if number >= 0 else ~<uint64_t> number + 1
