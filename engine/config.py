@@ -366,6 +366,7 @@ class Policies(Model):
     long_identifiers: Literal["hash", "refuse"] = "hash"
     triggers: Literal["refuse", "disable", "fire"] = "refuse"
     generated: Literal["recreate", "plain"] = "recreate"
+    source_types: Literal["restore", "ignore"] = "restore"
 
 
 class DbTarget(Model):

@@ -28,7 +28,21 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a column was on a system its values have come through: the dialect, and its type there."""
+
+    dialect: str
+    type: LogicalType
+    native_type: str
+    charset: str | None = None
+    collation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
+    """origins: where its values come from when another system's type holds them now, the latest first.
+    type_dialect: whose type it has, where that is another's than the table's."""
+
     name: str
     type: LogicalType
     native_type: str  # as the server prints it, e.g. "int(10) unsigned"
@@ -41,6 +55,8 @@ class Column:
     charset: str | None = None
     collation: str | None = None
     comment: str = ""
+    origins: tuple[Origin, ...] = ()
+    type_dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)

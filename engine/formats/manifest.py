@@ -16,17 +16,16 @@ it lists sees a table whole or not at all, and gets the source's types back exac
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Any, Final, Self
 
 import orjson
 import pyarrow as pa
 
 from engine.errors import Code, EngineError
+from engine.plainvalues import plain, rich
 from engine.schema import Column, Table
 from engine.types import Image
 
@@ -127,7 +126,7 @@ class ManifestTable:
         return self.format, columns, self.csv
 
     def to_json(self) -> dict[str, Any]:
-        rest = _plain(replace(self.structure, columns=(), primary_key=(), create_statement=""))
+        rest = plain(replace(self.structure, columns=(), primary_key=(), create_statement=""))
         return {
             "name": self.name,
             "schema": self.structure.schema,
@@ -141,14 +140,14 @@ class ManifestTable:
                     "encoding": column.encoding.value,
                     "image": column.image.value,
                     "arrow": column.arrow,
-                    "source": _plain(column.source),
+                    "source": plain(column.source),
                 }
                 for column in self.columns
             ],
-            "primaryKey": [_plain(part) for part in self.structure.primary_key],
+            "primaryKey": [plain(part) for part in self.structure.primary_key],
             "structure": rest,
             "csv": dataclasses.asdict(self.csv) if self.csv is not None else None,
-            "files": [_plain(file) for file in self.files],
+            "files": [plain(file) for file in self.files],
         }
 
     @classmethod
@@ -156,14 +155,14 @@ class ManifestTable:
         columns = tuple(
             ManifestColumn(
                 item["name"],
-                _rich(Column, item["source"]),
+                rich(Column, item["source"]),
                 Image(item["image"]),
                 item["arrow"],
                 Encoding(item["encoding"]),
             )
             for item in data["columns"]
         )
-        structure: Table = _rich(
+        structure: Table = rich(
             Table,
             {
                 **data["structure"],
@@ -180,8 +179,8 @@ class ManifestTable:
             columns=columns,
             structure=structure,
             created=data["created"],
-            files=tuple(_rich(ManifestFile, item) for item in data["files"]),
-            csv=_rich(ManifestCsv, data["csv"]) if data["csv"] is not None else None,
+            files=tuple(rich(ManifestFile, item) for item in data["files"]),
+            csv=rich(ManifestCsv, data["csv"]) if data["csv"] is not None else None,
         )
 
 
@@ -236,48 +235,6 @@ class Manifest:
                 f"{path} is no manifest of dbstreams, or a damaged one ({type(error).__name__}: {error})",
                 path=path,
             ) from None
-
-
-# ---------------------------------------------------------------- plain values ⇄ dataclasses
-
-
-def _plain(value: Any) -> Any:
-    """A dataclass of the ground as JSON values: what equals its default is left out, bytes are {"hex"}."""
-    if dataclasses.is_dataclass(value):
-        return {
-            field.name: _plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
-            if field.default is dataclasses.MISSING or getattr(value, field.name) != field.default
-        }
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, bytes):
-        return {"hex": value.hex()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _rich(kind: Any, value: Any) -> Any:
-    """The inverse of `_plain` for a value of the annotated type `kind`. Unknown fields are of later releases
-    and ignored."""
-    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-        hints = typing.get_type_hints(kind)
-        known = {field.name for field in dataclasses.fields(kind)}
-        given = {name: _rich(hints[name], item) for name, item in value.items() if name in known}
-        return typing.cast(type, kind)(**given)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    origin = typing.get_origin(kind)
-    if origin is tuple and isinstance(value, Sequence):
-        return tuple(_rich(typing.get_args(kind)[0], item) for item in value)
-    if origin in (types.UnionType, typing.Union):
-        if isinstance(value, Mapping) and set(value) == {"hex"}:
-            return bytes.fromhex(value["hex"])
-        if value is None or isinstance(value, str | int):
-            return value
-        return _rich(next(arm for arm in typing.get_args(kind) if arm is not type(None)), value)
-    return value
 
 
 # ---------------------------------------------------------------- Arrow types by name

@@ -239,7 +239,7 @@ def _clock(column: ManifestColumn, array: pa.Array) -> pa.Array:
 
 
 _ISO = re.compile(r"P(-?\d+)M(-?\d+)DT(-?)(\d+)(?:\.(\d+))?S")
-_INFINITE = {
+INFINITE = {
     "Infinity": {"months": 2**31 - 1, "days": 2**31 - 1, "microseconds": _HIGH},
     "-Infinity": {"months": -(2**31), "days": -(2**31), "microseconds": _LOW},
 }
@@ -247,8 +247,8 @@ _INFINITE = {
 
 def _iso_interval(column: ManifestColumn, array: pa.Array) -> pa.Array:
     def parsed(text: str) -> dict[str, int]:
-        if text in _INFINITE:
-            return _INFINITE[text]
+        if text in INFINITE:
+            return INFINITE[text]
         match = _ISO.fullmatch(text)
         if match is None:
             raise ValueError(f"{text!r} is no interval")
@@ -289,13 +289,13 @@ def _labels(column: ManifestColumn, array: pa.Array) -> pa.Array:
 
 def _geometry(column: ManifestColumn, array: pa.Array) -> pa.Array:
     packed = _base64(column, array) if column.encoding is Encoding.EWKB_BASE64 else array
-    return _each(packed, _with_srid, pa.binary())
+    return _each(packed, with_srid, pa.binary())
 
 
 _SRID_FLAG = 0x20000000  # of the geometry type in PostGIS's EWKB
 
 
-def _with_srid(value: bytes) -> bytes:
+def with_srid(value: bytes) -> bytes:
     """EWKB → 4 bytes of SRID, then WKB."""
     order = "<" if value[0] else ">"
     (kind,) = struct.unpack_from(f"{order}I", value, 1)

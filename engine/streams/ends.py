@@ -13,6 +13,7 @@ from engine.connectors.base import SnapshotSource, Target
 from engine.errors import Code, EngineError
 from engine.streams.federated import open_federated
 from engine.streams.job import Control, Report, StreamJob
+from engine.streams.restored import restoring
 from engine.streams.several import Member, SeveralSources
 
 _MYSQL = (ConnectionType.MYSQL, ConnectionType.MARIADB)
@@ -118,17 +119,18 @@ def open_source(
     `report` are for a federated one, which has work of its own to do."""
     parts = job.config.source.connections
     connections = [_connection(job, part.connection_id) for part in parts]
-    check_route(job.config, connections, target_of(job))
+    target, policies = target_of(job), policies_of(job.config)
+    check_route(job.config, connections, target)
     if job.config.source.query is not None:
         return open_federated(job, control, report)
     if len(parts) == 1:
-        return registry.open_source(connections[0], parts[0])
+        return restoring(registry.open_source(connections[0], parts[0]), target.type, policies)
     with ExitStack() as opened:
         members = []
         for connection, part in zip(connections, parts, strict=True):
             source = registry.open_source(connection, part)
             opened.callback(source.close)
-            members.append(Member(part.alias or "", source))
+            members.append(Member(part.alias or "", restoring(source, target.type, policies)))
         opened.pop_all()
     return SeveralSources(members)
 

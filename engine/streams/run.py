@@ -39,6 +39,7 @@ from engine.streams.ends import (
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
+from engine.streams.restored import RestoredRead
 from engine.streams.several import gives_raw
 from engine.streams.snapshot import DataPhase, Task, Totals
 
@@ -134,7 +135,10 @@ def _digest_in_servers(
     source: SnapshotSource, target: Target, pairs: Sequence[tuple[TableRead, TargetTable]]
 ) -> bool:
     """Both servers can be asked for equal digests of whole tables; otherwise both sides are read."""
-    whole = all(read.selection.is_everything and not read.table.query for read, _ in pairs)
+    whole = all(
+        read.selection.is_everything and not read.table.query and not isinstance(read, RestoredRead)
+        for read, _ in pairs
+    )
     return source.info.flavor in ("mysql", "mariadb") and target.info.flavor == "postgresql" and whole
 
 

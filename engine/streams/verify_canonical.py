@@ -69,6 +69,7 @@ _RULES: tuple[tuple[Common, frozenset[Image], frozenset[Image]], ...] = (
     (Common.UUID, frozenset({Image.UUID}), frozenset({Image.UUID, Image.TEXT, Image.BYTES})),
     (Common.INET, frozenset({Image.INET}), frozenset({Image.INET, Image.TEXT, Image.BYTES})),
     (Common.GEOMETRY, frozenset({Image.GEOMETRY}), frozenset({Image.GEOMETRY, Image.BYTES})),
+    (Common.BYTES, frozenset({Image.VECTOR}), frozenset({Image.BYTES})),
     (Common.VECTOR, frozenset({Image.VECTOR}), frozenset({Image.VECTOR, Image.JSON, Image.TEXT})),
     (Common.JSON, frozenset({Image.JSON}), _TEXTS),
     (Common.TEXT, frozenset({Image.TEXT}), frozenset({Image.TEXT})),

@@ -73,12 +73,16 @@ def test_source_types_are_kept_beside_the_data(mariadb: MysqlEndpoint, shop: str
         ("person", "mariadb", "orders", "int(11)"),
         ("tags", "mariadb", "orders", "set('a','b')"),
     ]
-    # Nothing to say of types that stay, and our own tables are no tables of the user's.
+    # Our own tables are no tables of the user's; what is known goes on with the columns.
     running.finish(job(file, other))
-    assert ask(other, "SELECT table_name FROM duckdb_tables() WHERE table_name NOT LIKE '%checkpoint'") == [
-        ("orders",),
-        ("people",),
-    ]
+    tables = "SELECT table_name FROM duckdb_tables() WHERE NOT starts_with(table_name, '_dbstreams')"
+    assert ask(other, tables) == [("orders",), ("people",)]
+    assert ask(other, f"{kept} WHERE source_type LIKE 'set%'") == []
+    assert ask(
+        other,
+        """SELECT "column", dialect, source_type, origins LIKE '%"mariadb"%' FROM _dbstreams_types
+        WHERE "column" = 'tags'""",
+    ) == [("tags", "duckdb", "VARCHAR[]", True)]
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ class _Table:
         key = set(self.source.key_columns) if options.spec.write_mode is WriteMode.UPSERT else set()
         for column in self.source.columns:
             facts = None if self.facts is None else self.facts.columns.get(column.name)
-            found = map_type(column, options.spec.policies, facts, self.source.dialect)
+            found = map_type(column, options.spec.policies, facts, column.type_dialect or self.source.dialect)
             remark = found.note(self.name, column.name)
             if remark is not None:
                 self.notes.append(remark)

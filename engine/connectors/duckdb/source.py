@@ -16,10 +16,12 @@ from engine.config import Connection, Policies, Selection, SourceConnection
 from engine.connectors.base import Chunk, Facts, KeyRange, Note, Severity, TableRead
 from engine.connectors.duckdb.database import open_database, path_of, version
 from engine.connectors.duckdb.failures import explained
+from engine.connectors.duckdb.manifest import known_types
 from engine.connectors.duckdb.queries import ROWID, check_selection, query_table, relation
 from engine.connectors.duckdb.reader import DuckdbPicture, session
 from engine.connectors.duckdb.source_catalog import Catalog, guessed_row
 from engine.connectors.duckdb.source_types import read_column
+from engine.connectors.origins import with_origins
 from engine.errors import Code, EngineError
 from engine.schema import Table
 
@@ -69,7 +71,8 @@ class DuckdbSource:
     def catalog(self, database: str, only: Sequence[str] | None = None) -> schema.Database:
         """As source_catalog.Catalog.database."""
         with explained(f"reading the catalog of {self.schema} failed", database=database):
-            return Catalog(self._cursor, self.database, self.schema).database(only)
+            found = Catalog(self._cursor, self.database, self.schema).database(only)
+            return with_origins(found, known_types(self._cursor, self.database, self.schema))
 
     def query_table(self, name: str, query: str) -> Table:
         """As queries.query_table; unqualified names in it are of this source's schema."""

@@ -21,7 +21,9 @@ from engine.connectors.mysql.scan import facts
 from engine.connectors.mysql.session import connect, server_info
 from engine.connectors.mysql.snapshot import NativeReader
 from engine.connectors.mysql.symptoms import symptoms
+from engine.connectors.mysql.target_manifest import known_types
 from engine.connectors.mysql.types import plan_read
+from engine.connectors.origins import with_origins
 from engine.errors import Code, EngineError
 
 
@@ -50,7 +52,8 @@ class MysqlSource:
     def catalog(self, database: str, only: Sequence[str] | None = None) -> schema.Database:
         """As catalog.read_database."""
         with explained(f"reading the catalog of {database} failed", database=database):
-            return read_database(self._session, self.info, database, only)
+            found = read_database(self._session, self.info, database, only)
+            return with_origins(found, known_types(self._session, found.name))
 
     def query_table(self, name: str, query: str) -> schema.Table:
         dialect = "mariadb" if self.info.flavor == "mariadb" else "mysql"

@@ -101,7 +101,7 @@ def _foreign_expression(column: Column, expression: str, mapped: MappedType) -> 
         # The session's time is local, as PostgreSQL's is for a timestamp without zone; an instant is UTC.
         return (
             f" DEFAULT CURRENT_TIMESTAMP{fraction}"
-            if kind is Kind.DATETIME
+            if kind is Kind.DATETIME or mapped.sql.startswith("timestamp")
             else f" DEFAULT (UTC_TIMESTAMP{fraction or '()'})"
         )
     if kind is Kind.UUID and _POSTGRES_UUID.match(text) and mapped.sql in ("char(36)", "uuid"):

@@ -18,10 +18,10 @@ from engine.connectors.mysql.target_keys import (
     add_primary_key,
     key_rooms,
 )
-from engine.connectors.mysql.target_manifest import add_manifest
+from engine.connectors.mysql.target_manifest import manifest_of, table_statement
 from engine.connectors.mysql.target_names import copied_tables, resolve_names
 from engine.connectors.mysql.target_server import ROW_BYTES
-from engine.connectors.mysql.target_types import MappedType, TypeContext, family_type
+from engine.connectors.mysql.target_types import FAMILY, MappedType, TypeContext, family_type
 from engine.connectors.mysql.target_types_foreign import foreign_type
 from engine.schema import Column, Database, Table
 from engine.types import Kind
@@ -68,12 +68,26 @@ def map_database(source: Database, options: MapOptions) -> TargetDatabase:
                 ddl.set_counter(mapped.schema, mapped.name, mapped.source.auto_increment)
             )
         mapped.statements.append(ddl.analyze(mapped.schema, mapped.name))
-    add_manifest(database)
+    tables = tuple(_finish(table) for table in database.tables.values())
+    if structure.tables:
+        tables = _remembering(database, tables)
     return TargetDatabase(
         options.schema,
-        tuple(_finish(table) for table in database.tables.values()),
+        tables,
         tuple(database.statements),
         tuple(database.notes),
+    )
+
+
+def _remembering(database: MappedDatabase, tables: tuple[TargetTable, ...]) -> tuple[TargetTable, ...]:
+    """The tables, each with the statement that keeps the types its columns had."""
+    flavor = database.server.flavor
+    kept = [manifest_of(table, flavor) for table in tables]
+    if any(kept):
+        database.statements.append(table_statement(database.schema))
+    return tuple(
+        replace(table, statements=(*table.statements, statement)) if statement else table
+        for table, statement in zip(tables, kept, strict=True)
     )
 
 
@@ -84,7 +98,8 @@ def _map_columns(database: MappedDatabase, table: MappedTable) -> None:
     rooms = {} if table.is_family else key_rooms(table.source)
     for column in table.source.columns:
         context = _context(database, table.source, column, rooms)
-        mapped_type = family_type(column, context) if table.is_family else foreign_type(column, context)
+        family = (column.type_dialect or table.source.dialect) in FAMILY
+        mapped_type = family_type(column, context) if family else foreign_type(column, context)
         name = database.names.columns[table.source.name][column.name]
         mapped = MappedColumn(column, name, mapped_type, column.nullable)
         table.columns[column.name] = mapped
@@ -96,7 +111,8 @@ def _map_columns(database: MappedDatabase, table: MappedTable) -> None:
             _generate(database, table, mapped)
         if mapped.generated is None and not column.auto_increment:
             try:
-                mapped.default = default_clause(column, mapped.type, context)
+                ours = replace(context, dialect=table.source.dialect)  # whose expressions these are
+                mapped.default = default_clause(column, mapped.type, ours)
             except Untranslatable as error:
                 table.warn("default-skipped", f"The default {error} is not carried.", column.name)
     if not table.is_family:
@@ -108,7 +124,7 @@ def _context(database: MappedDatabase, table: Table, column: Column, rooms: dict
     return TypeContext(
         database.server,
         database.options.policies,
-        table.dialect,
+        column.type_dialect or table.dialect,
         facts.columns.get(column.name) if facts is not None else None,
         room.chars if room is not None else None,
         room is not None and room.firm,

@@ -28,9 +28,9 @@ class Shared:
     """What a column's component decided. Fields that do not concern the column keep their defaults.
 
     wide: the type of all integers of a component that holds a BIGINT UNSIGNED, else None.
-    boolean: TINYINT(1) becomes boolean. enum: the column whose enum type is used; enum_gap: that type needs
-    the label '' for invalid values. folded: text compared without case, by the policy; accents: but with
-    accents. as_bytes: text that has to become bytea.
+    boolean: TINYINT(1) becomes boolean. enum: the column whose enum type is used (for a type of PostgreSQL
+    the first that has it); enum_gap: that type needs the label '' for invalid values. folded: text compared
+    without case, by the policy; accents: but with accents. as_bytes: text that has to become bytea.
     """
 
     wide: str | None = None
@@ -107,6 +107,8 @@ def decide(
     counters = {table.name: table.auto_increment or 0 for table in tables}
     compared = _compared(tables, names)
     decided: dict[Ref, Shared] = {}
+    named: dict[str, Ref] = {}  # enum types of PostgreSQL itself: the first column of each
+    theirs = {table.name for table in tables if table.dialect == "postgres"}
     for ref, group in components(tables, names).items():
         if ref in decided:
             continue
@@ -122,7 +124,11 @@ def decide(
         gaps = {column.type.labels for member, column in columns.items() if _has_invalid(facts, member)}
         for member, column in columns.items():
             owner = None
-            if column.type.kind is Kind.ENUM:
+            if column.type.kind is Kind.ENUM and (
+                column.type_dialect == "postgres" or (member[0] in theirs and not column.type_dialect)
+            ):
+                owner = named.setdefault(column.native_type, member)
+            elif column.type.kind is Kind.ENUM:
                 owner = enums.setdefault(column.type.labels, member)
             text = column.type.kind in TEXTS
             decided[member] = Shared(

@@ -85,7 +85,18 @@ def _drop(session: PgConnection, tables: Sequence[TargetTable], log: SqlLog) -> 
             if statement.phase is Phase.TYPE:
                 # Also one with other labels than now: the source's may have changed since it was made.
                 name = qualified(table.schema, statement.object)
-                _run(session, f"DROP TYPE IF EXISTS {name}", "drop", log)
+                _drop_type(session, name, log)
+
+
+def _drop_type(session: PgConnection, name: str, log: SqlLog) -> None:
+    """A type that tables of others use stays."""
+    sql = f"DROP TYPE IF EXISTS {name}"
+    try:
+        with session.transaction():
+            session.execute(sql)
+    except pg.DependentObjectsStillExist:
+        return
+    log(sql, "drop")
 
 
 def create(
