@@ -118,7 +118,8 @@ class ColumnFacts:
 
     max_octets: of a value as UTF-8. zero_dates, empty_enum (index 0), lossy_text (does not survive the way to
     UTF-8 and back), inexact_json (a number that neither 64 bits nor a double hold): how many values.
-    integer_digits, fraction_digits: the most that any decimal has before and behind the point.
+    integer_digits, fraction_digits: the most that any decimal has before and behind the point. nans,
+    infinities: how many decimals are none; where nans is known, digits of None mean that there are no values.
     """
 
     min: int | None = None
@@ -129,6 +130,8 @@ class ColumnFacts:
     lossy_text: int | None = None
     integer_digits: int | None = None
     fraction_digits: int | None = None
+    nans: int | None = None
+    infinities: int | None = None
     inexact_json: int | None = None
 
 

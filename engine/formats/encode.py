@@ -43,9 +43,12 @@ def _as_it_is(array: pa.Array, context: Context) -> pa.Array:
     return array
 
 
-def shape_of(read: ReadColumn, spec: FilesTarget) -> Shape:
-    """How a column is written in that format under those policies."""
+def shape_of(read: ReadColumn, spec: FilesTarget, digits: tuple[int, int] | None = None) -> Shape:
+    """How a column is written in that format under those policies. `digits`: precision and scale, where they
+    were found by looking at the values."""
     text = spec.file_format != "parquet"
+    if digits is not None and read.image is Image.DECIMAL and not text:
+        return Shape(Encoding.PLAIN, pa.decimal128(*digits), encode_numbers.decimal128, "by its values")
     return _SHAPES[read.image](read, spec, text)
 
 
@@ -186,12 +189,15 @@ class TableValues:
 
     read: TableRead
     spec: FilesTarget
+    digits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     shapes: tuple[Shape, ...] = field(init=False)
     counters: Counters = field(init=False, default_factory=dict)
     _contexts: tuple[Context, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.shapes = tuple(shape_of(column, self.spec) for column in self.read.columns)
+        self.shapes = tuple(
+            shape_of(column, self.spec, self.digits.get(column.name)) for column in self.read.columns
+        )
         self._contexts = tuple(
             Context(column, self.spec.policies, shape.arrow, self.counters)
             for column, shape in zip(self.read.columns, self.shapes, strict=True)
@@ -218,6 +224,10 @@ class TableValues:
 
 # ---------------------------------------------------------------- what cannot be honoured
 
+_IN_TEXT = (
+    "unboundedNumeric",
+    "CSV and JSON take every number as it is: scan is for targets whose decimals have a precision",
+)
 _MEANINGLESS: tuple[tuple[Callable[[Policies], bool], str, str], ...] = (
     (
         lambda p: p.nul_byte == "bytea",
@@ -225,17 +235,19 @@ _MEANINGLESS: tuple[tuple[Callable[[Policies], bool], str, str], ...] = (
         "files hold NUL in text: refuse carries it, strip removes it",
     ),
     (lambda p: p.geometry == "postgis", "geometry", "files have no PostGIS: auto and ewkb write WKB"),
-    (lambda p: p.unbounded_numeric == "scan", "unboundedNumeric", "files take every number as text"),
     (lambda p: p.case_insensitive_text != "plain", "caseInsensitiveText", "files have no collations"),
     (lambda p: p.triggers != "refuse", "triggers", "files have no triggers"),
 )
 
 
-def refused_policies(policies: Policies) -> list[Note]:
+def refused_policies(spec: FilesTarget) -> list[Note]:
+    """Policies that would be ignored are refused by name."""
+    found = [(name, why) for test, name, why in _MEANINGLESS if test(spec.policies)]
+    if spec.policies.unbounded_numeric == "scan" and spec.file_format != "parquet":
+        found.append(_IN_TEXT)
     return [
         Note(Severity.REFUSED, "policy-without-meaning", f"policies.{name}: {why}", policy=name)
-        for test, name, why in _MEANINGLESS
-        if test(policies)
+        for name, why in found
     ]
 
 

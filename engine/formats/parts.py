@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -33,7 +33,8 @@ class OpenFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
-    """How the files of one table are written. `bare`: without head and tail, to be joined."""
+    """How the files of one table are written. `bare`: without head and tail, to be joined. digits: of numbers
+    whose values were looked at, by source column."""
 
     name: str
     folder: str
@@ -41,10 +42,15 @@ class TableFormat:
     spec: FilesTarget
     names: tuple[str, ...]  # of the columns, in the files
     bare: bool = False
+    digits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> TableValues:
+        return TableValues(self.read, self.spec, self.digits)
 
     @property
     def columns(self) -> tuple[ManifestColumn, ...]:
-        shapes = TableValues(self.read, self.spec).shapes
+        shapes = self.values.shapes
         return tuple(
             ManifestColumn(name, column.source, column.image, str(column.arrow), shape.encoding)
             for name, column, shape in zip(self.names, self.read.columns, shapes, strict=True)
@@ -66,7 +72,7 @@ class TableFormat:
         return self.spec.format.compression
 
     def encoder(self) -> BatchEncoder:
-        values = TableValues(self.read, self.spec)
+        values = self.values
         if self.spec.file_format == "parquet":
             return write_parquet.ParquetEncoder(values, write_parquet.schema_of(values, self.names))
         return self._text_encoder(values)
@@ -79,14 +85,14 @@ class TableFormat:
     @property
     def schema(self) -> pa.Schema:
         """Of a Parquet file."""
-        return write_parquet.schema_of(TableValues(self.read, self.spec), self.names)
+        return write_parquet.schema_of(self.values, self.names)
 
     @property
     def frame(self) -> Frame:
         """Of a text file."""
         if self.spec.file_format == "json":
             return Frame(b"[\n", b",\n", b"\n]\n", separates=True)
-        return Frame(self._text_encoder(TableValues(self.read, self.spec)).head)
+        return Frame(self._text_encoder(self.values).head)
 
     def open(self, sink: PartWriter) -> OpenFile:
         if self.spec.file_format == "parquet":

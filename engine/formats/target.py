@@ -22,12 +22,12 @@ from engine.connectors.base import (
     TargetTable,
 )
 from engine.errors import Code, EngineError
-from engine.formats import encode, layout, target_map, target_publish
-from engine.formats.encode import TableValues
+from engine.formats import encode, layout, target_digits, target_map, target_publish
 from engine.formats.layout import Layout
 from engine.formats.manifest import Manifest, ManifestTable
 from engine.formats.parts import PartLoader, TableFormat
 from engine.formats.storage import Storage
+from engine.formats.target_digits import Digits
 from engine.formats.target_journal import Journal
 from engine.formats.target_publish import Publisher
 from engine.schema import Database
@@ -56,6 +56,7 @@ class FormatTarget:
         self._journal = Journal(storage, self.where.journal, stream_id)
         self._manifest = self._read_manifest()
         self._formats: dict[str, TableFormat] = {}
+        self._digits: dict[str, Digits] = {}  # by target table, as found by the plan
 
     def _read_manifest(self) -> Manifest:
         found = self.storage.get(self.where.manifest)
@@ -64,7 +65,12 @@ class FormatTarget:
     # ------------------------------------------------------------ planning
 
     def map(self, database: Database, facts: Mapping[str, Facts]) -> TargetDatabase:
-        mapped = target_map.map_database(database, self.files, self.where, self._field)
+        mapped = target_map.map_database(database, facts, self.files, self.where, self._field)
+        for table in mapped.tables:
+            found = facts.get(table.source.name)
+            self._digits[table.name], _ = target_digits.measured_digits(
+                table.source, table.name, found, self.files
+            )
         return TargetDatabase(
             mapped.schema, mapped.tables, mapped.statements, (*mapped.notes, *self._remarks)
         )
@@ -73,12 +79,12 @@ class FormatTarget:
         return self._manifest.table(name) is not None
 
     def check(self, read: TableRead, table: TargetTable) -> list[Note]:
-        format_ = self._format(read, table)
         known = self._manifest.table(table.name)
-        shapes = TableValues(read, self.files).shapes
+        wider = self._join_digits(table, known)
+        format_ = self._format(read, table)
         notes = [
             note
-            for column, shape in zip(read.columns, shapes, strict=True)
+            for column, shape in zip(read.columns, format_.values.shapes, strict=True)
             for note in encode.remarks(column, shape, table.name)
         ]
         if self.spec.write_mode is WriteMode.UPSERT:
@@ -86,7 +92,25 @@ class FormatTarget:
             return [*notes, _refused("upsert-into-files", said, table.name)]
         if self.where.single:
             return [*notes, *self._check_single(table.name, known)]
-        return [*notes, *self._check_folder(table.name, format_, known)]
+        return [*notes, *wider, *self._check_folder(table.name, format_, known)]
+
+    def _join_digits(self, table: TargetTable, known: ManifestTable | None) -> list[Note]:
+        """Parts that join others have the decimals of those, whatever the values would need."""
+        new = self._digits.get(table.name)
+        if not new or known is None or not known.files or self.spec.write_mode is not WriteMode.APPEND:
+            return []
+        names = {column.source: column.name for column in table.columns}
+        path = self.where.at(known.files[0].path)
+        there = target_digits.digits_there(self.storage, path, names)
+        self._digits[table.name], wider = target_digits.joined(new, there)
+        return [
+            _refused(
+                "type-mismatch",
+                f"{table.name}.{names[column]} is there as decimal{there[column]}: its values have more",
+                table.name,
+            )
+            for column in wider
+        ]
 
     def _check_single(self, name: str, known: ManifestTable | None) -> list[Note]:
         """A single file is replaced or made; adding rows to it would not be one step."""
@@ -142,7 +166,15 @@ class FormatTarget:
             spec=self.files,
             names=tuple(names[column.name] for column in read.columns),
             bare=self.where.single is not None,
+            digits=self._digits_of(table.name),
         )
+
+    def _digits_of(self, name: str) -> Digits:
+        """What an earlier attempt decided stands: its parts are there."""
+        state = self._journal.tables().get(name)
+        if state is None:
+            return self._digits.get(name, {})
+        return {column: (pair[0], pair[1]) for column, pair in state.detail.get("digits", {}).items()}
 
     # ------------------------------------------------------------ running
 
@@ -194,6 +226,7 @@ class FormatTarget:
                     "created": not self.exists(table.name),
                     "mode": self.spec.write_mode.value,
                     "folder": layout.folder_name(table.name),
+                    "digits": {name: list(pair) for name, pair in self._digits.get(table.name, {}).items()},
                 }
                 for table in database.tables
             }
@@ -261,7 +294,10 @@ def _misfits(known: ManifestTable, new: TableFormat) -> list[Note]:
     for name in before.keys() & after.keys():
         old, now = before[name], after[name]
         if _kind(old) != _kind(now):
-            said = f"{new.name}.{name} is there as {old.source.native_type}, now {now.source.native_type}"
+            was, is_ = old.source.native_type, now.source.native_type
+            if was == is_:
+                was, is_ = f"{was} ({old.encoding.value})", f"{is_} ({now.encoding.value})"
+            said = f"{new.name}.{name} is there as {was}, now {is_}"
             notes.append(_refused("type-mismatch", said, new.name))
     if not notes and [*before] != [*after]:
         notes.append(_refused("type-mismatch", f"{new.name} has its columns in another order", new.name))

@@ -7,28 +7,39 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from engine.config import FilesTarget
-from engine.connectors.base import Note, ReadColumn, Severity, TargetColumn, TargetDatabase, TargetTable
+from engine.connectors.base import (
+    Facts,
+    Note,
+    ReadColumn,
+    Severity,
+    TargetColumn,
+    TargetDatabase,
+    TargetTable,
+)
 from engine.errors import Code, EngineError
 from engine.formats import encode
 from engine.formats.encode import Shape, shape_of
 from engine.formats.layout import NAME_BYTES, Layout, distinct, folder_name
 from engine.formats.manifest import Encoding
+from engine.formats.target_digits import measured_digits
 from engine.schema import COPIED_KINDS, Column, Database, Table
 from engine.types import Image, Kind
 
 
-def map_database(database: Database, spec: FilesTarget, where: Layout, field: str) -> TargetDatabase:
+def map_database(
+    database: Database, facts: Mapping[str, Facts], spec: FilesTarget, where: Layout, field: str
+) -> TargetDatabase:
     """Names and types of the files. VALIDATION_FAILED for a rename of what is not there; what the policies
     refuse is a note. `field`: where the spec stands in the config."""
     tables = [table for table in database.tables if table.kind in COPIED_KINDS]
     renames = _renames(tables, spec.rename, field)
     wanted = [renames.get((table.name,)) or _cased(table.name, spec) for table in tables]
-    notes = [*encode.refused_policies(spec.policies), *_inventory(database)]
+    notes = [*encode.refused_policies(spec), *_inventory(database)]
     if where.single and len(tables) != 1:
         said = f"{where.single} is one file: it holds one table, and the stream has {len(tables)}"
         notes.append(Note(Severity.REFUSED, "single-file", said))
     mapped = tuple(
-        _map_table(table, name, asked, renames, spec, where)
+        _map_table(table, name, asked, renames, facts.get(table.name), spec, where)
         for table, name, asked in zip(tables, distinct(wanted), wanted, strict=True)
     )
     return TargetDatabase(where.folder, mapped, (), tuple(notes))
@@ -64,10 +75,11 @@ def _map_table(
     name: str,
     asked: str,
     renames: Mapping[tuple[str, ...], str],
+    facts: Facts | None,
     spec: FilesTarget,
     where: Layout,
 ) -> TargetTable:
-    notes: list[Note] = []
+    digits, notes = measured_digits(table, name, facts, spec)
     if name != asked:
         notes.append(_renamed(f"the table {asked} is written as {name}", name, None))
     folder = folder_name(name)
@@ -82,7 +94,7 @@ def _map_table(
         if new != given:
             said = f"{given} is written as {new}: readers would not tell it from another column"
             notes.append(_renamed(said, name, column.name))
-        columns.append(_map_column(column, new, spec))
+        columns.append(_map_column(column, new, spec, digits.get(column.name)))
     return TargetTable(table, where.folder, name, tuple(columns), (), tuple(notes))
 
 
@@ -127,13 +139,13 @@ _IMAGES: Mapping[Kind, tuple[Image, pa.DataType]] = {
 }
 
 
-def _map_column(column: Column, name: str, spec: FilesTarget) -> TargetColumn:
+def _map_column(column: Column, name: str, spec: FilesTarget, digits: tuple[int, int] | None) -> TargetColumn:
     kind = column.type.kind
     if kind in _INTEGERS:
         image, arrow = Image.INT, _INTEGERS[kind][column.type.unsigned]
     else:
         image, arrow = _IMAGES.get(kind, (Image.TEXT, pa.string()))
-    shape = shape_of(ReadColumn(column.name, "", image, arrow, column), spec)
+    shape = shape_of(ReadColumn(column.name, "", image, arrow, column), spec, digits)
     return target_column(column, name, shape, spec)
 
 

@@ -12,10 +12,12 @@ from engine.config import Policies
 from engine.connectors.base import ColumnFacts, Note, Severity
 from engine.connectors.duckdb.identifiers import literal
 from engine.connectors.duckdb.native import kept_by, parse
+from engine.formats.measured import Limits, measured_decimal
 from engine.schema import Column
 from engine.types import Kind
 
 MOST_DIGITS = 38  # of a DECIMAL
+_LIMITS = Limits(MOST_DIGITS, MOST_DIGITS, nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,16 @@ def _decimal(column: Column, policies: Policies, facts: ColumnFacts | None) -> M
     if precision is not None and 0 < precision <= MOST_DIGITS and 0 <= scale <= precision:
         return Mapped(f"DECIMAL({precision},{scale})", "DECIMAL")
     said = f"DuckDB's decimals have up to {MOST_DIGITS} digits"
+    measured = measured_decimal(column, facts, policies, _LIMITS)
+    if measured is not None and not measured.problem:
+        sql = f"DECIMAL({measured.precision},{measured.scale})"
+        return Mapped(
+            sql,
+            "DECIMAL",
+            slug="numeric-measured",
+            message=f"{column.native_type} becomes {sql}, {measured.said}",
+            policy="unboundedNumeric",
+        )
     if precision is not None:
         return Mapped(
             "VARCHAR",
@@ -99,7 +111,9 @@ def _decimal(column: Column, policies: Policies, facts: ColumnFacts | None) -> M
             message=f"{column.native_type} becomes text, every digit kept",
             policy="unboundedNumeric",
         )
-    asked = "scan looks at no values on the way to DuckDB; " if policies.unbounded_numeric == "scan" else ""
+    asked = ""
+    if policies.unbounded_numeric == "scan":
+        asked = f"{measured.problem if measured else 'the source does not look at its values'}; or "
     return Mapped(
         "VARCHAR",
         "VARCHAR",

@@ -16,6 +16,7 @@ from engine.connectors.mysql.target_types import (
     json_text,
     uuid_type,
 )
+from engine.formats.measured import Limits, measured_decimal
 from engine.schema import Column
 from engine.types import Kind
 
@@ -54,17 +55,16 @@ def _decimal(column: Column, context: TypeContext) -> MappedType:
         precision, scale = precision - scale, 0
     if precision is not None and max(precision, scale) <= _MOST_DIGITS and scale <= most:
         return MappedType(f"decimal({max(precision, scale)},{scale})", key_bytes=34)
-    measured = _measured(context)
-    if policy == "scan" and measured is not None:
-        digits, places = measured
-        if digits + places <= _MOST_DIGITS and places <= most:
-            note = Remark(
-                Severity.INFO,
-                "numeric-measured",
-                f"{column.native_type} becomes decimal({max(digits + places, 1)},{places}), by its values.",
-                "unboundedNumeric",
-            )
-            return MappedType(f"decimal({max(digits + places, 1)},{places})", key_bytes=34, remarks=(note,))
+    measured = measured_decimal(column, context.facts, context.policies, Limits(_MOST_DIGITS, most, "nan"))
+    if measured is not None and not measured.problem:
+        sql = f"decimal({measured.precision},{measured.scale})"
+        note = Remark(
+            Severity.INFO,
+            "numeric-measured",
+            f"{column.native_type} becomes {sql}, {measured.said}.",
+            "unboundedNumeric",
+        )
+        return MappedType(sql, key_bytes=34, remarks=(note,))
     limits = f"{_MOST_DIGITS} digits, {most} of them behind the point"
     if policy == "text":
         note = Remark(
@@ -74,7 +74,9 @@ def _decimal(column: Column, context: TypeContext) -> MappedType:
             "unboundedNumeric",
         )
         return _limited(context, "digits as text", (note,))
-    asked = "its values were not measured or are wider; " if policy == "scan" else ""
+    asked = ""
+    if policy == "scan":
+        asked = f"{measured.problem if measured else 'the source does not look at its values'}; or "
     note = Remark(
         Severity.REFUSED,
         "unbounded-numeric" if precision is None else "decimal-too-wide",
@@ -82,13 +84,6 @@ def _decimal(column: Column, context: TypeContext) -> MappedType:
         "unboundedNumeric",
     )
     return MappedType(f"decimal({_MOST_DIGITS},{most})", key_bytes=34, remarks=(note,))
-
-
-def _measured(context: TypeContext) -> tuple[int, int] | None:
-    facts = context.facts
-    if facts is None or facts.integer_digits is None or facts.fraction_digits is None:
-        return None
-    return facts.integer_digits, facts.fraction_digits
 
 
 def _limited(context: TypeContext, conversion: str, remarks: tuple[Remark, ...] = ()) -> MappedType:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from engine import schema
 from engine.config import Connection, Policies, Selection, SourceConnection
-from engine.connectors.base import Chunk, ColumnFacts, Facts, Note, Severity, TableRead
+from engine.connectors.base import Chunk, Facts, Note, Severity, TableRead
 from engine.connectors.postgres.chunks import guessed_row, plan_chunks, row_bytes
+from engine.connectors.postgres.facts import facts
 from engine.connectors.postgres.identifiers import quote
 from engine.connectors.postgres.picture import SourcePicture, log_position, open_session
 from engine.connectors.postgres.queries import check_selection, query_table
@@ -66,19 +67,13 @@ class PostgresSource:
             return query_table(self._session, self.schema, name, query)
 
     def facts(self, table: Table, policies: Policies) -> Facts:
-        """How long the values of keyed text without a limit are: what decides whether a key can hold them."""
+        """As facts.facts; a query is run for it, its unqualified names of this source's schema."""
         with explained(f"looking at the values of {table.schema}.{table.name} failed", table=table.name):
-            wanted = [column for column in table.columns if _is_unlimited_key(table, column)]
-            if not wanted:
-                return Facts({})
-            asked = ", ".join(f"max(octet_length({quote(column.name)}))" for column in wanted)
-            row = self._session.execute(f"SELECT {asked} FROM {relation(table)}").fetchone() or ()
-            return Facts(
-                {
-                    column.name: ColumnFacts(max_octets=int(value or 0))
-                    for column, value in zip(wanted, row, strict=True)
-                }
-            )
+            if not table.query:
+                return facts(self._session, table, policies)
+            with self._session.transaction():
+                self._session.execute(f"SET LOCAL search_path = {quote(self.schema)}, public")
+                return facts(self._session, table, policies)
 
     def plan_read(
         self,
@@ -162,11 +157,3 @@ class PostgresSource:
 def _moved(column: Column) -> str:
     name = quote(column.name)
     return " OR ".join(f"array_lower({name}, {number}) <> 1" for number in range(1, _DIMENSIONS + 1))
-
-
-def _is_unlimited_key(table: Table, column: Column) -> bool:
-    if column.type.kind not in (Kind.TEXT, Kind.BLOB):
-        return False
-    parts = [*table.primary_key, *(part for index in table.indexes for part in index.parts)]
-    named = {part.column for part in parts} | {name for key in table.foreign_keys for name in key.columns}
-    return column.name in named
