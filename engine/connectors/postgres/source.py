@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from engine import schema
 from engine.config import Connection, Policies, Selection, SourceConnection
 from engine.connectors.base import Chunk, Facts, Note, Severity, TableRead
+from engine.connectors.origins import with_origins
 from engine.connectors.postgres.chunks import guessed_row, plan_chunks, row_bytes
 from engine.connectors.postgres.facts import facts
 from engine.connectors.postgres.identifiers import quote
+from engine.connectors.postgres.manifest import known_types
 from engine.connectors.postgres.picture import SourcePicture, log_position, open_session
 from engine.connectors.postgres.queries import check_selection, query_table
 from engine.connectors.postgres.ranges import range_key, relation
@@ -58,7 +60,8 @@ class PostgresSource:
     def catalog(self, database: str, only: Sequence[str] | None = None) -> schema.Database:
         """As source_catalog.read_database, of this source's schema."""
         with explained(f"reading the catalog of {self.schema} failed", database=database):
-            return read_database(self._session, self.info, self.schema, only)
+            found = read_database(self._session, self.info, self.schema, only)
+            return with_origins(found, known_types(self._session, self.schema))
 
     def query_table(self, name: str, query: str) -> Table:
         """As queries.query_table; unqualified names in it are of this source's schema, then of public."""
