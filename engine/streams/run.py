@@ -177,10 +177,10 @@ class _Run:
         self.begun = False
 
     def to_the_end(self) -> None:
-        """Execute, and again from what is durable when a connection is lost on the way. A connection that
-        fails before anything was begun is the user's to mend, at once."""
+        """Execute, and again from what is durable when a connection is lost on the way. One that cannot be
+        made before anything was begun is the user's to mend, at once."""
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: self.begun and is_loss(error)),
+            retry=tenacity.retry_if_exception(self._goes_on),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=tenacity.wait_exponential_jitter(multiplier=1, max=20),
             sleep=self.control.wait,
@@ -192,6 +192,10 @@ class _Run:
         for attempt in retrying:
             with attempt, explained():
                 self._execute()
+
+    def _goes_on(self, error: BaseException) -> bool:
+        lost = isinstance(error, EngineError) and error.code is Code.CONNECTION_LOST
+        return lost or (self.begun and is_loss(error))
 
     def _execute(self) -> None:
         self.rows = self.bytes = 0

@@ -237,13 +237,9 @@ def test_source_connections_cut_in_the_middle(place: Place) -> None:
     with place.open() as engine:
         stream = engine.configs.start(place.config(engine))["id"]
         ended = engine.streams.wait(stream, 120)
-        if ended["status"] == "FAILED":  # cut while it planned: said so, and resumable
-            assert ended["error"]["code"] in ("CONNECTION_LOST", "CONNECTION_FAILED"), ended["error"]
-            engine.streams.resume(stream)
-            ended = engine.streams.wait(stream, 120)
+        thread.join()
         assert ended["status"] == "FINISHED", ended["error"]
         assert place.differences() == {}
-    thread.join()
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
