@@ -4,6 +4,8 @@
 
 PYTHON_BIN := .venv/bin/python
 CHECKED := engine ext server benchmarks tests
+# Files of tests go to that many processes, each with servers of its own: much of their time is waiting.
+PARALLEL ?= -n 3 --dist loadfile
 
 help:
 	@echo 'make setup  system packages, .venv, compiled extensions (only what is missing)'
@@ -24,7 +26,7 @@ lint: setup
 	.venv/bin/mypy
 
 test: lint
-	$(PYTHON_BIN) -m pytest $(ARGS)
+	$(PYTHON_BIN) -m pytest $(PARALLEL) $(ARGS)
 
 soak: setup
 	$(PYTHON_BIN) -m pytest -m soak $(ARGS)
