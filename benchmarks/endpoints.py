@@ -6,6 +6,7 @@ import itertools
 import secrets
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cached_property
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlsplit
 
@@ -147,8 +148,17 @@ class PostgresEndpoint(Endpoint):
         self.execute(statement.as_string())
 
     def drop_database(self, name: str) -> None:
+        if self.server_version < 130000:  # which have no FORCE
+            self.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            self.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)).as_string())
+            return
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         self.execute(statement.as_string())
+
+    @cached_property
+    def server_version(self) -> int:
+        """server_version_num, e.g. 150018."""
+        return int(self.scalar("SHOW server_version_num"))
 
 
 def endpoint(url: str) -> MysqlEndpoint | PostgresEndpoint:

@@ -137,7 +137,7 @@ class _Comparison:
             return target_encoder(column, flavor)
 
         source_sql = MysqlDigestSql(read.table, policies, hashing)
-        target_sql = PostgresDigestSql(table, hashing, utf8=theirs.utf8)
+        target_sql = PostgresDigestSql(table, hashing, utf8=theirs.utf8, version=theirs.version)
         self._source_table = source_sql.table
 
         def sides(columns: Layout) -> _Sides:

@@ -156,6 +156,7 @@ def test_drops_leave_nothing(session: Session) -> None:
     left = "SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 's'"
     assert names(session, left) == ["num'bers"]
     left = "SELECT typname FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace WHERE nspname = 's'"
+    left += " AND typrelid = 0"  # before PostgreSQL 14 a sequence has a type of its own
     assert names(session, left) == []
     carry_out(session, database)
 

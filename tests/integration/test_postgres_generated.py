@@ -167,7 +167,7 @@ def test_generated_values(source_server: MysqlEndpoint, source_database: str, se
     source = source_catalog(
         source_server, source_database, [f"create table t ({BASE}, {', '.join(columns)})"]
     )
-    database = map_database(source, MapOptions("s"))
+    database = map_database(source, MapOptions("s", server_version=session.info.server_version))
     plain = {
         note.column: note.message
         for note in database.tables[0].notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from contextlib import closing
 from typing import Any
@@ -76,7 +77,10 @@ def test_a_snapshot_whose_holder_is_lost_is_replaced_and_said_so(
         read = planned(opened, "t")
         with opened.picture(1) as picture:
             pid = picture._holder.info.backend_pid
-            postgres.execute(f"SELECT pg_terminate_backend({pid}, 5000)")
+            postgres.execute(f"SELECT pg_terminate_backend({pid})")
+            alive = f"SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}"
+            while postgres.scalar(alive):
+                time.sleep(0.01)
             with closing(picture.reader("native")) as reader:
                 assert sum(batch.num_rows for batch in reader.read(read, None)) == 1
             assert picture.broken
@@ -142,6 +146,7 @@ TABLES = {
     "empty": "CREATE TABLE t (id int PRIMARY KEY)",
 }
 ONE = {"partitioned", "empty"}
+PAGES = {"nulls", "no_key"}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -154,7 +159,9 @@ def test_chunks_are_the_whole_table_once(
     with source(postgres, postgres_database) as opened:
         read = planned(opened, "t")
         chunks = opened.chunks(read, 100_000, 2)
-        assert (len(chunks) == 1) == (name in ONE), chunks
+        # Before PostgreSQL 14 a server has no scan of a range of pages.
+        alone = ONE if postgres.server_version >= 140000 else ONE | PAGES
+        assert (len(chunks) == 1) == (name in alone), chunks
         counts = [_count(opened, read, chunk, raw) for chunk in chunks]
         if not raw:
             whole = _lines(rows_of(opened, read))

@@ -87,7 +87,9 @@ class Ends:
         self.on_source(*creates)
         with self.source.connect(self.source_database) as connection:
             database = read_database(connection, self.info, self.source_database, None)
-        mapped = map_database(database, MapOptions(SCHEMA, policies))
+        mapped = map_database(
+            database, MapOptions(SCHEMA, policies, server_version=self.target.server_version)
+        )
         by_name = {table.source.name: table for table in mapped.tables}
         chosen = [by_name[create.split()[2].strip("`")] for create in creates]
         early = (Phase.NAMESPACE, Phase.TYPE, Phase.TABLE, Phase.PRIMARY_KEY)

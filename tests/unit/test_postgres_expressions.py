@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.config import Policies
@@ -220,6 +222,15 @@ CARRIED = [
 @pytest.mark.parametrize("purpose", [Purpose.GENERATED, Purpose.INDEX, Purpose.CHECK])
 def test_carried(expression: str, expected: str, purpose: Purpose) -> None:
     assert sql(expression, purpose) == expected
+
+
+def test_parts_from_the_end_on_an_older_target() -> None:
+    scope = scope_of(replace(TABLE, server_version=130000), Purpose.GENERATED)
+    last = translate("substring_index(s, '@', -1)", scope).term.sql
+    parts = "string_to_array(\"s\", '@')"
+    assert last == f'coalesce(({parts})[cardinality({parts})], left("s", 0))'
+    first = translate("substring_index(s, '@', 1)", scope).term.sql
+    assert first == "split_part(\"s\", '@', 1)"
 
 
 # ---------------------------------------------------------------- carried for CHECK alone

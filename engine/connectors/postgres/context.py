@@ -62,6 +62,7 @@ class MappedTable:
     notes: list[Note] = field(default_factory=list)
     primary_key: tuple[str, ...] = ()  # source columns of a primary key that is made
     unique: list[tuple[str, ...]] = field(default_factory=list)  # source columns of unique keys that are made
+    server_version: int = 150000
 
     def find(self, name: str | None) -> MappedColumn | None:
         """The column meant by a reference of the source; names of columns have no case there."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from engine.config import Policies
 from engine.connectors.postgres import native
-from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
+from engine.connectors.postgres.context import MapOptions, MappedColumn, MappedDatabase, MappedTable
 from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.generated import assigned
 from engine.connectors.postgres.identifiers import bytes_literal, literal, qualified, text_array
@@ -30,6 +30,7 @@ _NEXTVAL = re.compile(
     r"\(*\s*nextval\s*\(\s*(?:`((?:[^`]|``)+)`\s*\.\s*)?`((?:[^`]|``)+)`\s*\)\s*\)*", re.IGNORECASE
 )
 _EMPTY_JSON = re.compile(r"\(*\s*json_(array|object)\s*\(\s*\)\s*\)*", re.IGNORECASE)
+_RANDOM_UUID = 130000  # the first version that makes them without an extension
 _TIME = re.compile(r"-?[0-9]{1,3}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?")
 
 
@@ -222,13 +223,14 @@ _CONSTANTS: dict[str, Callable[[str | bytes, MappedColumn], str]] = {
 def _expression(sql: str, table: MappedTable, column: MappedColumn, database: MappedDatabase) -> str:
     known = (
         _now(sql, column, database.options.policies)
-        or _random(sql, table, column)
+        or _random(sql, table, column, database.options)
         or _next(sql, database, table, column)
         or _empty_json(sql, column)
     )
     if known is not None:
         return known
-    return f"({assigned(translate(sql, Scope(Purpose.DEFAULT)).term, column)})"
+    scope = Scope(Purpose.DEFAULT, server_version=table.server_version)
+    return f"({assigned(translate(sql, scope).term, column)})"
 
 
 def _now(sql: str, column: MappedColumn, policies: Policies) -> str | None:
@@ -257,12 +259,16 @@ def _typed_now(sql: str, column: MappedColumn, bases: tuple[str, ...]) -> str:
     return sql
 
 
-def _random(sql: str, table: MappedTable, column: MappedColumn) -> str | None:
+def _random(sql: str, table: MappedTable, column: MappedColumn, options: MapOptions) -> str | None:
     """UUID(): version 4 instead of the version 1 of the source."""
     found = _UUID.fullmatch(sql)
     if found is None:
         return None
     made, base = "gen_random_uuid()", column.type.base
+    if options.server_version < _RANDOM_UUID:
+        if "pgcrypto" not in options.extensions:
+            raise Untranslatable("gen_random_uuid() needs the extension pgcrypto before PostgreSQL 13")
+        made = f"{qualified(options.extension_schemas.get('pgcrypto', 'public'), 'gen_random_uuid')}()"
     table.inform("uuid-default", "UUID() makes version 1, gen_random_uuid() version 4.", column.source.name)
     if base == "bytea" and (found[1] or column.source.type.kind is Kind.UUID):
         return f"decode(replace({made}::text, '-', ''), 'hex')"

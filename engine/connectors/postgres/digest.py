@@ -14,15 +14,20 @@ from engine.connectors.postgres.session import connect, is_connection_loss
 from engine.errors import Code, EngineError
 
 _ARGUMENTS = 50  # concat_ws takes fewer than 100
+_TRIM_SCALE = 130000  # the first version with trim_scale
 
 
 class PostgresDigestSql:
-    """The DigestSql of one target table. `utf8` says whether the database is encoded so."""
+    """The DigestSql of one target table. `utf8` says whether the database is encoded so; `version` is the
+    server's, as server_version_num."""
 
-    def __init__(self, table: TargetTable, hashing: HashFunction, *, utf8: bool = True) -> None:
+    def __init__(
+        self, table: TargetTable, hashing: HashFunction, *, utf8: bool = True, version: int = 150000
+    ) -> None:
         self.table = qualified(table.schema, table.name)
         self._hashing = hashing
         self._utf8 = utf8
+        self._trims = version >= _TRIM_SCALE
         self._key_names = {column.source: column.name for column in table.columns}
 
     def field_text(self, column: DigestColumn) -> str:
@@ -78,9 +83,9 @@ class PostgresDigestSql:
                 if base == "bool":
                     return f"{name}::int::text"
                 scaled = base == "numeric" and not column.target.type.endswith(",0)")
-                return f"trim_scale({name})::text" if scaled else f"{name}::text"
+                return self._trimmed(name) if scaled else f"{name}::text"
             case Form.DECIMAL_TRIMMED:
-                return f"trim_scale({name}::numeric)::text"
+                return self._trimmed(f"{name}::numeric")
             case Form.MOMENT if base == "timestamptz":
                 return f"({name} AT TIME ZONE 'UTC')::text"
             case Form.DECIMAL | Form.BITS | Form.DATE | Form.MOMENT | Form.DURATION:
@@ -97,6 +102,12 @@ class PostgresDigestSql:
                 return f"encode(inet_send({name}), 'hex')"
             case _:
                 return self._sized(column, f"{name}::text")
+
+    def _trimmed(self, number: str) -> str:
+        if self._trims:
+            return f"trim_scale({number})::text"
+        text = f"({number})::text"
+        return f"CASE WHEN strpos({text}, '.') > 0 THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
 
     def _sized(self, column: DigestColumn, text: str) -> str:
         short = f"octet_length({text}) || ':' || {text}"
@@ -121,6 +132,7 @@ class PostgresDigestSession:
             "SELECT current_setting('server_encoding'), set_config('jit', 'off', false)"
         ).fetchone()
         self.utf8 = row is not None and row[0] == "UTF8"
+        self.version = self._session.info.server_version
 
     def begin(self) -> None:
         self._execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -27,6 +27,8 @@ from engine.connectors.postgres.terms import (
     unified,
 )
 
+_PARTS_FROM_THE_END = 140000  # the first version whose split_part takes a negative number
+
 # ---------------------------------------------------------------- text
 
 
@@ -135,6 +137,9 @@ def _substring_index(node: exp.Expr, scope: Scope) -> Term:
     count = constant_integer(node.args.get("count"), scope, -1)
     if not delimiter.constant or count not in (1, -1):
         raise Untranslatable("SUBSTRING_INDEX is carried for the first and the last part only")
+    if count < 0 and scope.server_version < _PARTS_FROM_THE_END:
+        parts = f"string_to_array({value.sql}, {delimiter.sql})"  # no parts of an empty text
+        return value.with_sql(f"coalesce(({parts})[cardinality({parts})], left({value.sql}, 0))")
     return value.with_sql(f"split_part({value.sql}, {delimiter.sql}, {count})")
 
 

@@ -77,7 +77,7 @@ def scope_of(table: MappedTable, purpose: Purpose) -> Scope:
         name.casefold(): (name, column_term(column, table.source.collation))
         for name, column in table.columns.items()
     }
-    return Scope(purpose, columns)
+    return Scope(purpose, columns, server_version=table.server_version)
 
 
 def decide_generated(table: MappedTable, database: MappedDatabase) -> None:

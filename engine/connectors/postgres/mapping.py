@@ -24,7 +24,7 @@ __all__ = ["MapOptions", "map_database"]
 
 # The nondeterministic collations of the policy `icu`: without accents, and with them.
 _COLLATIONS = (("dbstreams_ai_ci", "und-u-ks-level1"), ("dbstreams_as_ci", "und-u-ks-level2"))
-MIN_VERSION = 140000  # split_part from the end; older releases are out of support
+MIN_VERSION = 120000  # the first with generated columns and collations that take texts for equal
 _MOMENTS = frozenset({Kind.DATE, Kind.DATETIME, Kind.TIMESTAMP})
 
 
@@ -85,7 +85,9 @@ def _map_tables(database: MappedDatabase) -> None:
     tables = copied_tables(database.source)
     shared = decide(tables, names, options.policies, options.facts)
     for table in tables:
-        mapped = MappedTable(table, options.schema, names.tables[table.name])
+        mapped = MappedTable(
+            table, options.schema, names.tables[table.name], server_version=options.server_version
+        )
         mapped.notes.extend(names.table_notes[table.name])
         database.tables[table.name] = mapped
     for mapped in database.tables.values():
@@ -111,6 +113,7 @@ def _map_column(
         options.extension_schemas,
         (qualified(options.schema, _COLLATIONS[0][0]), qualified(options.schema, _COLLATIONS[1][0])),
     )
+        options.server_version,
     foreign = table.source.dialect != native.DIALECT
     mapped_type = map_type(column, context) if foreign else native.native_type(column, context)
     name = database.names.columns[table.source.name][column.name]

@@ -42,6 +42,13 @@ _BASES = {
 _EXTENSIONS = {"geometry": "postgis", "geography": "postgis", "lquery": "ltree", "ltxtquery": "ltree"}
 _EVERYWHERE = frozenset({"C", "POSIX"})  # collations every server has
 
+# Types that servers of the supported versions do not all have.
+_SINCE = {
+    **dict.fromkeys(("xid8", "pg_snapshot", "regcollation"), 130000),
+    **dict.fromkeys((f"{kind}multirange" for kind in ("int4", "int8", "num", "ts", "tstz", "date")), 140000),
+}
+_SCALED = re.compile(r"numeric\((\d+),(-?\d+)\)(?:\[\])?")
+
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _LABEL = re.compile(r"('(?:[^']|'')*')::[^'()]+")
 _NAME = re.compile(r'"(?:[^"]|"")+"|[A-Za-z_]\w*')
@@ -55,6 +62,8 @@ def native_type(column: Column, context: TypeContext) -> ColumnType:
         return map_type(column, context)
     native = column.native_type
     qualified = _QUALIFIED.match(native)
+    if qualified is None and context.server_version < since(native):
+        return _younger(column, context)
     if qualified is None:
         collation = _collation(column)
         return ColumnType(native, base_of(native), collation=collation, remarks=_remarks(column))
@@ -67,6 +76,35 @@ def native_type(column: Column, context: TypeContext) -> ColumnType:
         message = f"The type {native} is not on the target; arrays are kept as JSON."
         return ColumnType("json", "json", "JSON", remarks=(_foreign(message),))
     return ColumnType("text", "text", "text", remarks=(_foreign(message),))
+
+
+def type_name(native: str) -> str:
+    """The bare name of a type as format_type prints it: `public."My type"` → My type."""
+    return _bare(_NAME.findall(native)[-1])
+
+
+def _younger(column: Column, context: TypeContext) -> ColumnType:
+    """What stands for a built-in type the target's version does not have yet."""
+    native, version = column.native_type, since(column.native_type) // 10000
+    message = f"The type {native} needs PostgreSQL {version}"
+    array = "[]" if native.endswith("[]") else ""
+    if base_of(native.removesuffix("[]")) == "numeric":
+        kept = _foreign(f"{message}: the column is numeric, which keeps the numbers and rounds none.")
+        return ColumnType(f"numeric{array}", base_of(f"numeric{array}"), "numeric", remarks=(kept,))
+    if array:
+        kept = _foreign(f"{message}: arrays are kept as JSON.")
+        return ColumnType("json", "json", "JSON", remarks=(kept,))
+    kept = _foreign(f"{message}: values are kept as the text the source prints.")
+    return ColumnType("text", "text", "text", remarks=(kept,))
+
+
+def since(native: str) -> int:
+    """The first version that has a type of the server's own, as server_version_num; 0 for those it always
+    had. A scale below 0 or above the precision came late."""
+    scaled = _SCALED.fullmatch(native)
+    if scaled and not 0 <= int(scaled[2]) <= int(scaled[1]):
+        return 150000
+    return _SINCE.get(native.removesuffix("[]"), 0)
 
 
 def _foreign(message: str) -> Remark:

@@ -90,6 +90,7 @@ class Scope:
     columns: Mapping[str, tuple[str, Term]] = field(default_factory=dict)  # folded → (source name, term)
     used: set[str] = field(default_factory=set)
     remarks: set[str] = field(default_factory=set)
+    server_version: int = 150000
 
     def column(self, name: str) -> Term:
         found = self.columns.get(name.casefold())

@@ -83,6 +83,7 @@ class TypeContext:
     extensions: frozenset[str] = frozenset()
     extension_schemas: Mapping[str, str] = field(default_factory=dict)
     collations: tuple[str, str] = ("", "")
+    server_version: int = 150000
 
     def extension_type(self, extension: str, name: str) -> str:
         return qualified(self.extension_schemas.get(extension, "public"), name)
