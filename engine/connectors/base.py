@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 
@@ -220,6 +220,14 @@ class RawReader(SnapshotReader, Protocol):
     """A reader that can also pass rows on undecoded, to a target for which `Target.takes_raw` says so."""
 
     def read_raw(self, read: TableRead, bounds: KeyRange | None) -> Generator[RawRows, None, None]: ...
+
+
+@runtime_checkable
+class PrintsMoments(Protocol):
+    """A source whose timestamps reach further than their image does."""
+
+    def printed(self, read: TableRead) -> TableRead:
+        """The same rows with every date and time of day together as the server's text, in UTC."""
 
 
 class Picture(Protocol):

@@ -147,6 +147,30 @@ def test_every_type_passes_as_it_is(postgres: PostgresEndpoint, types: str, post
     assert running.verify(stream)["equal"] is True
 
 
+def test_moments_beyond_microseconds_are_compared_by_their_text(
+    postgres: PostgresEndpoint, postgres_database: str
+) -> None:
+    """slug: same-moments"""
+    source = postgres.database()
+    postgres.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a timestamp, b timestamptz, c timestamp(0));"
+        "INSERT INTO t VALUES (1, '294276-12-31 23:59:59.999999', '294276-12-31 23:59:59.999999+00', NULL),"
+        " (2, '294247-01-10 04:00:54.775807', 'infinity', '294276-12-31'),"
+        " (3, '-infinity', '4713-01-02 00:00:00+00 BC', '2024-01-01'), (4, NULL, now(), 'infinity')",
+        database=source,
+    )
+    stream = job(postgres, source, postgres_database)
+    running.finish(stream)
+    assert printed(postgres, postgres_database, "t") == printed(postgres, source, "t")
+    assert running.verify(stream)["equal"] is True
+    change = "UPDATE t SET b = b - interval '1 microsecond' WHERE id = 1"
+    postgres.execute(change, database=postgres_database)
+    found = running.verify(stream)
+    postgres.drop_database(source)
+    assert found["equal"] is False
+    assert [(d["key"], d["columns"]) for d in found["tables"][0]["differences"]] == [({"id": "1"}, ["b"])]
+
+
 def test_structure(postgres: PostgresEndpoint, postgres_database: str) -> None:
     """Defaults, identities past their counters, generated columns, checks, keys; partitions as one table,
     an inherited table by its own rows. slugs: same-structure, same-expressions"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine import schema
 from engine.config import Connection, Policies, Selection, SourceConnection
@@ -18,7 +19,7 @@ from engine.connectors.postgres.ranges import range_key, relation
 from engine.connectors.postgres.reader_failures import explained
 from engine.connectors.postgres.session import server_info
 from engine.connectors.postgres.source_catalog import read_database
-from engine.connectors.postgres.source_types import read_column
+from engine.connectors.postgres.source_types import printed_moment, read_column
 from engine.errors import Code, EngineError
 from engine.schema import Column, Table
 from engine.types import Kind
@@ -110,6 +111,10 @@ class PostgresSource:
             self._session.info.server_version,
         )
         return read, tuple(notes)
+
+    def printed(self, read: TableRead) -> TableRead:
+        """As PrintsMoments says: for comparing what no image holds."""
+        return replace(read, columns=tuple(printed_moment(column) for column in read.columns))
 
     def chunks(self, read: TableRead, target_bytes: int, minimum: int) -> tuple[Chunk, ...]:
         table = read.table

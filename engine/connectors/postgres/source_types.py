@@ -212,8 +212,26 @@ def read_column(column: Column) -> ReadColumn:
     return ReadColumn(column.name, expression, chosen.image, chosen.arrow, column)
 
 
+_MOMENTS = {
+    Kind.DATETIME: "{0}::timestamp::text",
+    Kind.TIMESTAMP: "({0}::timestamptz AT TIME ZONE 'UTC')::text",
+}
+
+
+def printed_moment(column: ReadColumn) -> ReadColumn:
+    """A timestamp by its text: 64 bits of microseconds since 1970 end 29 years before PostgreSQL's do. Other
+    columns are as they were."""
+    expression = _MOMENTS.get(column.source.type.kind)
+    if expression is None:
+        return column
+    asked = expression.replace("{0}", quote(column.source.name))
+    return ReadColumn(column.name, asked, _TEXT.image, _TEXT.arrow, column.source)
+
+
 def field_spec(column: ReadColumn) -> FieldSpec:
-    return FieldSpec(column.name, way(column.source).op, column.arrow)
+    chosen = way(column.source)
+    op = chosen.op if column.image is chosen.image else _TEXT.op
+    return FieldSpec(column.name, op, column.arrow)
 
 
 def require_columns(table: Table, names: set[str]) -> None:
