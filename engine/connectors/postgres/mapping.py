@@ -112,8 +112,8 @@ def _map_column(
         options.extensions,
         options.extension_schemas,
         (qualified(options.schema, _COLLATIONS[0][0]), qualified(options.schema, _COLLATIONS[1][0])),
-    )
         options.server_version,
+    )
     foreign = table.source.dialect != native.DIALECT
     mapped_type = map_type(column, context) if foreign else native.native_type(column, context)
     name = database.names.columns[table.source.name][column.name]
