@@ -17,9 +17,9 @@ import pytest
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
 from engine.connectors import registry
 from engine.errors import Code, EngineError
-from engine.streams import dispatch
 from engine.streams.job import StreamJob
 from engine.streams.run import plan_stream
+from tests.faults.workers import in_a_worker
 from tests.integration import file_targets as files
 from tests.running import cleanup, finish, run
 
@@ -608,34 +608,6 @@ def test_a_stream_given_up_leaves_nothing(mariadb: MysqlEndpoint, fresh: str, tm
 
 
 # ---------------------------------------------------------------- processes killed
-
-
-class Ended:
-    def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
-        self.done = threading.Event()
-        self.code = 0
-
-    def message(self, worker: dispatch.Worker, message: dict[str, Any]) -> None:
-        self.messages.append(message)
-        if message["t"] == "result":
-            worker.hang_up()  # nobody will tell it to forget
-
-    def exited(self, worker: dispatch.Worker, returncode: int, tail: str) -> None:
-        self.code = returncode
-        self.done.set()
-
-    @property
-    def result(self) -> dict[str, Any]:
-        return next(message for message in self.messages if message["t"] == "result")
-
-
-def in_a_worker(stream: StreamJob) -> Ended:
-    ended = Ended()
-    worker = dispatch.start("run", stream, ended)
-    assert ended.done.wait(120)
-    assert not worker.alive
-    return ended
 
 
 @pytest.mark.parametrize(
