@@ -14,7 +14,10 @@ GROUND = frozenset(
     f"engine.{name}"
     for name in ("errors", "types", "schema", "plainvalues", "config", "failpoints", "ids", "clock")
 )
-SHARED = ("engine.connectors.base", "engine.connectors.origins")  # what all connectors lean on
+SHARED = tuple(  # what all connectors lean on
+    f"engine.connectors.{name}"
+    for name in ("base", "checkpoints", "mapped", "origins", "phases", "target_tables", "unread")
+)
 FACADE = ("engine", "engine.api", "engine.copying")  # what others embed; nothing below may lean on it
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from engine.connectors.checkpoints import TABLE as CHECKPOINT_TABLE
 from engine.connectors.duckdb.catalog import generated_columns
-from engine.connectors.duckdb.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.duckdb.database import Cursor
 from engine.connectors.duckdb.identifiers import qualified, quote
 from engine.connectors.duckdb.manifest import TABLE as TYPES_TABLE

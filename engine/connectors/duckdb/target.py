@@ -24,9 +24,9 @@ from engine.connectors.base import (
     TargetDatabase,
     TargetTable,
 )
+from engine.connectors.checkpoints import TABLE as CHECKPOINT_TABLE
 from engine.connectors.duckdb import catalog, fit, structure
 from engine.connectors.duckdb.catalog import LiveTable
-from engine.connectors.duckdb.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.duckdb.checkpoint import Checkpoints, transaction
 from engine.connectors.duckdb.database import Cursor, Database, database_name, open_database, path_of, version
 from engine.connectors.duckdb.encode import DuckdbEncoder

@@ -1,10 +1,4 @@
-"""The checkpoint table in the target: which chunks are durable, and which attempt may still commit.
-
-One InnoDB table a database, one row a fact, written in the transaction it speaks of:
-
-    (stream, '',    -1)  the stream: its epoch, running or finished, and where the source stood
-    (stream, table, -1)  a table: pending, applying or ready, with what was decided and its chunks
-    (stream, table,  n)  chunk n is committed: its rows and bytes
+"""The checkpoint table on MySQL and MariaDB, in InnoDB (engine/connectors/checkpoints.py says what is in it).
 
 Every attempt raises the epoch. A commit locks the stream's row in share mode and compares; raising waits for
 commits under way. So a worker that should be dead committed before the new attempt looked, or never.
@@ -17,23 +11,18 @@ that lock too, so a straggler's DROP is over before the new attempt looks, or fi
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import pymysql
 from pymysql.connections import Connection as PyMySQLConnection
 
-from engine.connectors.base import TableState
+from engine.connectors.checkpoints import TABLE, CheckpointRows
 from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.identifiers import qualified
 from engine.errors import Code, EngineError
 
-TABLE = "_dbstreams_checkpoint"
-_COLUMNS = ("stream_id", "object", "chunk", "epoch", "state", "rows", "bytes", "detail", "updated_at")
-_STREAM = ""
-_WHOLE = -1
 _LOCK_SECONDS = 120
 _DUPLICATE = 1062
 
@@ -42,7 +31,7 @@ Session: TypeAlias = "PyMySQLConnection[Any]"
 
 def rows_of(session: Session, sql: str, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     with session.cursor() as cursor:
-        cursor.execute(sql, args)
+        cursor.execute(sql, args or None)
         return list(cursor.fetchall())
 
 
@@ -71,14 +60,20 @@ def _rollback(session: Session) -> None:
         session._force_close()
 
 
-class Checkpoints:
-    """The checkpoint rows of one stream in one database. Methods run in the caller's transaction, if any."""
+class Checkpoints(CheckpointRows[Session]):
+    """The checkpoint rows of one stream in one database."""
+
+    NOW = "NOW(6)"
+    LOCKED = " LOCK IN SHARE MODE"
+    SIZES = "`rows`, `bytes`"
+    WHERE = "database"
 
     def __init__(self, database: str, stream_id: str) -> None:
+        super().__init__(database, stream_id, qualified(database, TABLE))
         self.database = database
-        self.stream_id = stream_id
-        self.epoch = 0
-        self._table = qualified(database, TABLE)
+
+    def _ask(self, session: Session, sql: str, args: tuple[Any, ...] = ()) -> Sequence[tuple[Any, ...]]:
+        return rows_of(session, sql, args)
 
     # ------------------------------------------------------------ locks
 
@@ -111,14 +106,7 @@ class Checkpoints:
             self.compare(session)
             yield
 
-    def compare(self, session: Session) -> None:
-        """EPOCH_SUPERSEDED when another attempt owns the stream now."""
-        self._compare(rows_of(session, self._epoch_query(), (self.stream_id,)))
-
     # ------------------------------------------------------------ the stream
-
-    def exists(self, session: Session) -> bool:
-        return bool(self._found_columns(session))
 
     def _found_columns(self, session: Session) -> tuple[str, ...]:
         rows = rows_of(
@@ -142,19 +130,11 @@ class Checkpoints:
                     " ON DUPLICATE KEY UPDATE epoch = epoch + 1, updated_at = NOW(6)",
                     (self.stream_id,),
                 )
-                self.epoch = int(rows_of(session, self._epoch_query(), (self.stream_id,))[0][0])
+                self.epoch = int(self._of_stream(session, "epoch"))
         return self.epoch > 1
 
     def _ensure(self, session: Session) -> None:
-        found = self._found_columns(session)
-        if found and found != _COLUMNS:
-            raise EngineError(
-                Code.TABLE_EXISTS,
-                f"{self._table} exists and is not our checkpoint table: rename it or use another database",
-                table=TABLE,
-                database=self.database,
-            )
-        if not found:
+        if not self._is_made(session):
             execute(
                 session,
                 f"CREATE TABLE {self._table} ("
@@ -166,66 +146,7 @@ class Checkpoints:
                 " COMMENT='dbstreams: which chunks of a running stream are durable. Goes when they finish.'",
             )
 
-    def _epoch_query(self) -> str:
-        return f"SELECT epoch FROM {self._table} WHERE stream_id = %s AND object = '' AND chunk = -1"
-
-    def guard(self, session: Session) -> None:
-        """To be called last in every transaction that changes the target. EPOCH_SUPERSEDED when another
-        attempt owns the stream."""
-        self._compare(rows_of(session, f"{self._epoch_query()} LOCK IN SHARE MODE", (self.stream_id,)))
-
-    def _compare(self, rows: list[tuple[Any, ...]]) -> None:
-        if not rows or rows[0][0] != self.epoch:
-            raise EngineError(
-                Code.EPOCH_SUPERSEDED,
-                f"stream {self.stream_id} was taken over by another attempt; this one commits nothing more",
-                streamId=self.stream_id,
-                epoch=self.epoch,
-            )
-
-    def stream_detail(self, session: Session) -> Mapping[str, Any]:
-        rows = rows_of(
-            session,
-            f"SELECT detail FROM {self._table} WHERE stream_id = %s AND object = '' AND chunk = -1",
-            (self.stream_id,),
-        )
-        return _detail(rows[0][0]) if rows else {}
-
-    def put_stream(self, session: Session, state: str, detail: Mapping[str, Any]) -> None:
-        execute(
-            session,
-            f"UPDATE {self._table} SET state = %s, detail = %s, updated_at = NOW(6)"
-            " WHERE stream_id = %s AND object = '' AND chunk = -1",
-            (state, json.dumps(dict(detail)), self.stream_id),
-        )
-
-    def is_finished(self, session: Session) -> bool:
-        return bool(
-            rows_of(
-                session,
-                f"SELECT 1 FROM {self._table} WHERE stream_id = %s AND object = '' AND chunk = -1"
-                " AND state = 'finished'",
-                (self.stream_id,),
-            )
-        )
-
     # ------------------------------------------------------------ tables and chunks
-
-    def tables(self, session: Session) -> dict[str, TableState]:
-        """Every table the journal knows, with its committed chunks."""
-        states: dict[str, TableState] = {}
-        chunks: dict[str, dict[int, tuple[int, int]]] = {}
-        for name, chunk, state, rows, bytes_, detail in rows_of(
-            session,
-            f"SELECT object, chunk, state, `rows`, `bytes`, detail FROM {self._table}"
-            " WHERE stream_id = %s AND object <> ''",
-            (self.stream_id,),
-        ):
-            if chunk == _WHOLE:
-                states[name] = TableState(state, _detail(detail), chunks.setdefault(name, {}))
-            else:
-                chunks.setdefault(name, {})[chunk] = (int(rows), int(bytes_))
-        return states
 
     def put_table(self, session: Session, table: str, state: str, detail: Mapping[str, Any]) -> None:
         execute(
@@ -234,54 +155,20 @@ class Checkpoints:
             " VALUES (%s, %s, -1, %s, %s, %s)"
             " ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), state = VALUES(state), detail = VALUES(detail),"
             " updated_at = NOW(6)",
-            (self.stream_id, table, self.epoch, state, json.dumps(dict(detail))),
+            (self.stream_id, table, self.epoch, state, self._packed(detail)),
         )
 
     def put_chunk(self, session: Session, table: str, chunk: int, rows: int, bytes_: int) -> None:
         """Fails with EPOCH_SUPERSEDED when the chunk is there: somebody else has committed it."""
         try:
-            execute(
-                session,
-                f"INSERT INTO {self._table} (stream_id, object, chunk, epoch, state, `rows`, `bytes`)"
-                " VALUES (%s, %s, %s, %s, 'committed', %s, %s)",
-                (self.stream_id, table, chunk, self.epoch, rows, bytes_),
-            )
+            self._add_chunk(session, table, chunk, rows, bytes_)
         except pymysql.IntegrityError as error:
             if error.args[:1] != (_DUPLICATE,):
                 raise
-            raise EngineError(
-                Code.EPOCH_SUPERSEDED,
-                f"chunk {chunk} of {table} was committed by another attempt",
-                streamId=self.stream_id,
-                table=table,
-            ) from None
-
-    def chunk(self, session: Session, table: str, chunk: int) -> tuple[int, int] | None:
-        """Rows and bytes of a committed chunk: the answer to an ambiguous COMMIT."""
-        rows = rows_of(
-            session,
-            f"SELECT `rows`, `bytes` FROM {self._table} WHERE stream_id = %s AND object = %s AND chunk = %s",
-            (self.stream_id, table, chunk),
-        )
-        return (int(rows[0][0]), int(rows[0][1])) if rows else None
-
-    def unfinished_others(self, session: Session, table: str) -> list[str]:
-        """Other streams that began to load this table and have not finished."""
-        return [
-            str(stream)
-            for (stream,) in rows_of(
-                session,
-                f"SELECT t.stream_id FROM {self._table} t JOIN {self._table} s"
-                " ON s.stream_id = t.stream_id AND s.object = '' AND s.chunk = -1"
-                " WHERE t.object = %s AND t.chunk = -1 AND t.stream_id <> %s AND s.state <> 'finished'"
-                " ORDER BY t.stream_id",
-                (table, self.stream_id),
-            )
-        ]
+            raise self._is_committed(table, chunk) from None
 
     def supersede_others(self, session: Session, table: str) -> None:
-        """The table is emptied or replaced: what other streams remember of it is void, and none of them may
-        commit another chunk."""
+        """As on other servers; by two statements, because one may not delete from what it reads."""
         others = rows_of(
             session,
             f"SELECT DISTINCT stream_id FROM {self._table} WHERE object = %s AND stream_id <> %s",
@@ -296,12 +183,6 @@ class Checkpoints:
             if not self.exists(session):
                 return
             try:
-                execute(session, f"DELETE FROM {self._table} WHERE stream_id = %s", (self.stream_id,))
-                if not rows_of(session, f"SELECT 1 FROM {self._table} LIMIT 1"):
-                    execute(session, f"DROP TABLE {self._table}")
+                self._remove(session)
             except pymysql.MySQLError as error:
                 raise query_failed(error, f"cleaning {self._table} failed") from None
-
-
-def _detail(text: str | bytes | None) -> dict[str, Any]:
-    return dict(json.loads(text)) if text else {}

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from engine.config import WriteMode
 from engine.connectors.base import ServerInfo, TableRead, TargetTable
+from engine.connectors.checkpoints import TABLE as CHECKPOINT_TABLE
 from engine.connectors.mysql.catalog import read_database
-from engine.connectors.mysql.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.mysql.checkpoint import Session, rows_of
 from engine.connectors.mysql.encode import needs_conversion
 from engine.connectors.mysql.fit import LiveTable, live_columns

@@ -20,9 +20,9 @@ from engine.connectors.base import (
     TargetDatabase,
     TargetTable,
 )
+from engine.connectors.checkpoints import TABLE as CHECKPOINT_TABLE
 from engine.connectors.postgres import catalog, fit, manifest, session, structure
 from engine.connectors.postgres.catalog import LiveTable
-from engine.connectors.postgres.checkpoint import TABLE as CHECKPOINT_TABLE
 from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified
 from engine.connectors.postgres.loader import PostgresLoader
@@ -57,6 +57,7 @@ class PostgresTarget:
         self.info: ServerInfo = session.server_info(self._session)
         self._version = int(self._session.info.server_version)
         self._extensions = {} if self.missing_database else catalog.extensions(self._session)
+        self._functions = catalog.functions(self._session)
         self._live: dict[str, LiveTable | None] = {}
 
     def _look(self) -> PgConnection:
@@ -79,6 +80,7 @@ class PostgresTarget:
                 structure=self.spec.structure_options,
                 rename=self.spec.rename,
                 server_version=self._version,
+                functions=self._functions,
                 extensions=frozenset(self._extensions),
                 extension_schemas=self._extensions,
                 facts=facts,
