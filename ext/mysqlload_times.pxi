@@ -135,6 +135,23 @@ cdef inline uint8_t *_part(uint8_t *p, int64_t value, uint8_t unit) noexcept nog
     return p + 1
 
 
+cdef int _infinite_interval(Out *out, Field *field, int high) noexcept nogil:
+    """By the policy of its end: refused, NULL, or else the word PostgreSQL prints."""
+    cdef int policy = field.high if high else field.low
+    if policy == REFUSE:
+        return INFINITE
+    field.changed_infinity += 1
+    if policy == AS_NULL:
+        return IS_NULL
+    if high:
+        memcpy(out.data + out.used, b"infinity", 8)
+        out.used += 8
+    else:
+        memcpy(out.data + out.used, b"-infinity", 9)
+        out.used += 9
+    return FINE
+
+
 cdef int _interval(Out *out, Field *field, int64_t row) noexcept nogil:
     """ISO 8601 as PostgreSQL's intervalstyle iso_8601 writes it: every part with a sign of its own."""
     cdef int64_t months = field.months[row]
@@ -146,6 +163,11 @@ cdef int _interval(Out *out, Field *field, int64_t row) noexcept nogil:
     cdef int fraction
     if not _room(out, 160):
         return NO_MEMORY
+    # Infinite ones (PostgreSQL 17 and newer) have all three at an end.
+    if months == 0x7FFFFFFF and days == 0x7FFFFFFF and micros == LOAD_MAX:
+        return _infinite_interval(out, field, True)
+    if months == -2147483648 and days == -2147483648 and micros == LOAD_MIN:
+        return _infinite_interval(out, field, False)
     begun = p = out.data + out.used
     p[0] = 80  # P
     p += 1

@@ -261,8 +261,21 @@ def _time(value: int, field: Field) -> bytes:
     return (("-" if value < 0 else "") + text + (f".{fraction:06}" if fraction else "")).encode()
 
 
-def _interval(value: Mapping[str, int], field: Field) -> bytes:
+_ENDLESS = {
+    (2**31 - 1, 2**31 - 1, 2**63 - 1): b"infinity",
+    (-(2**31), -(2**31), -(2**63)): b"-infinity",
+}
+
+
+def _interval(value: Mapping[str, int], field: Field) -> bytes | None:
     months, days, micros = value.values()
+    word = _ENDLESS.get((months, days, micros))
+    if word is not None:
+        policy = field.get("high" if months > 0 else "low", "refuse")
+        if policy == "refuse":
+            raise Refused("infinity")
+        field.touch("infinity")
+        return None if policy == "null" else word
     text = "P" + _part(months, 12, "Y", "M") + (f"{days}D" if days else "")
     if micros:
         sign, size = ("-" if micros < 0 else ""), abs(micros)

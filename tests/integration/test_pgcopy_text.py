@@ -24,6 +24,7 @@ from ext import pgcopy
 from ext.plain import pgcopy as plain
 from ext.rowerror import RowError
 from tests.integration.pgcopy_cases import CASES, Case, parts
+from tests.integration.postgres_versions import needs_type
 from tests.running import connection
 
 pytestmark = pytest.mark.integration
@@ -51,6 +52,7 @@ def database(postgres: PostgresEndpoint) -> Iterator[PgConnection]:
 
 def table(opened: PgConnection, type_: str) -> TargetColumn:
     """A table `t` with one column of the type, as the catalog shows it to our sessions."""
+    needs_type(opened.info.server_version, type_)
     opened.execute("DROP TABLE IF EXISTS t")
     opened.execute(f"CREATE TABLE t (n serial, c {type_})".encode())
     opened.execute("SET search_path = pg_catalog")

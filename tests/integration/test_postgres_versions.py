@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pytest
 
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
+from engine.config import StreamConfig
 from engine.connectors.base import DigestColumn, Form, HashFunction, ReadColumn, TargetColumn, TargetTable
 from engine.connectors.postgres.digest import PostgresDigestSql
 from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.terms import Meaning, Purpose, Scope, Term
 from engine.schema import Column, Table
+from engine.streams.run import StreamJob
 from engine.types import Image, Kind, LogicalType
+from tests import running
 
 pytestmark = pytest.mark.integration
+
+
+def job(
+    source: PostgresEndpoint,
+    target: PostgresEndpoint | MysqlEndpoint,
+    from_database: str,
+    to_database: str,
+    limit: int = 0,
+    **db: Any,
+) -> StreamJob:
+    config = StreamConfig.parse(
+        {
+            "name": "versions",
+            "mode": "convert",
+            "source": {
+                "connections": [{"connectionId": "source", "database": from_database, "schema": "public"}],
+                "options": {"workers": 1},
+            },
+            "target": {"id": "target", "spec": {"db": {"database": to_database, **db}}},
+            "limits": {"numberOfEvents": limit},
+        }
+    )
+    ends = {"source": running.connection(source), "target": running.connection(target)}
+    return StreamJob("stream_versions", config, ends)
 
 
 @pytest.mark.parametrize(
@@ -52,3 +81,114 @@ def test_the_last_part_of_a_text(
             scope = Scope(Purpose.GENERATED, columns, server_version=version)
             sql = translate(f"substring_index(s, '{delimiter}', -1)", scope).term.sql
             assert postgres.scalar(f"SELECT {sql} FROM (SELECT %s::text AS s) t", (text,)) == theirs
+
+
+# From which version on, statements, and what the catalog then says: notes, or columns that may be NULL.
+CATALOG: list[tuple[int, str, str, list[str]]] = [
+    (
+        180000,
+        "CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, NULL);"
+        "ALTER TABLE t ADD CONSTRAINT n NOT NULL a NOT VALID",
+        "a",
+        ["NOT NULL of t.a is not valid: it is not carried"],
+    ),
+    (180000, "CREATE TABLE t (id int PRIMARY KEY, a int CONSTRAINT n NOT NULL)", "", []),
+    (
+        180000,
+        "CREATE EXTENSION btree_gist;"
+        "CREATE TABLE t (id int, a daterange, CONSTRAINT k PRIMARY KEY (id, a WITHOUT OVERLAPS));"
+        "CREATE TABLE u (b daterange, id int,"
+        " CONSTRAINT f FOREIGN KEY (id, PERIOD b) REFERENCES t (id, PERIOD a));"
+        "INSERT INTO t VALUES (1, '[2024-01-01,2025-01-01)');"
+        "INSERT INTO u VALUES ('[2024-02-01,2024-03-01)', 1)",
+        "",
+        [
+            "primary key k of t is WITHOUT OVERLAPS: it is carried as a plain one",
+            "foreign key f of u is of a PERIOD: it is not carried",
+        ],
+    ),
+    (
+        180000,
+        "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, CONSTRAINT c CHECK (a > 0) NOT ENFORCED,"
+        " CONSTRAINT f FOREIGN KEY (a) REFERENCES t NOT ENFORCED); INSERT INTO t VALUES (1, -1)",
+        "",
+        ["foreign key f of t is not enforced: it is not carried"],
+    ),
+    (120000, "CREATE TABLE t (id int PRIMARY KEY, a int)", "a", []),
+]
+
+
+@pytest.mark.parametrize("number", range(len(CATALOG)))
+def test_structure_goes_over_by_version(
+    postgres: PostgresEndpoint, postgres_database: str, number: int
+) -> None:
+    """slug: pgcat-later-constraints"""
+    since, statements, nullable, notes = CATALOG[number]
+    if since > postgres.server_version:  # as the last case, which every server has
+        _, statements, nullable, notes = CATALOG[-1]
+    source = postgres.database()
+    postgres.execute(statements, database=source)
+    _, report = running.finish(job(postgres, postgres, source, postgres_database))
+    found = [note["message"] for note in report.plans[0]["notes"] if note["slug"] == "catalog"]
+    assert found == notes
+    query = "SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'"
+    assert postgres.scalar(query, database=postgres_database) is not bool(nullable)
+    assert postgres.query("TABLE t", database=postgres_database) == postgres.query("TABLE t", database=source)
+    postgres.drop_database(source)
+
+
+def test_virtual_columns(postgres: PostgresEndpoint, postgres_database: str) -> None:
+    """Virtual where the server has that, and not written. slug: same-expressions"""
+    how = "VIRTUAL" if postgres.server_version >= 180000 else "STORED"
+    source = postgres.database()
+    postgres.execute(
+        f"CREATE TABLE t (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id * 2) {how}, w text);"
+        "INSERT INTO t (id, w) VALUES (1, 'x'), (2, 'y')",
+        database=source,
+    )
+    running.finish(job(postgres, postgres, source, postgres_database))
+    for database in (source, postgres_database):
+        assert postgres.query("TABLE t", database=database) == [(1, 2, "x"), (2, 4, "y")]
+        kind = "SELECT attgenerated::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'v'"
+        assert postgres.scalar(kind, database=database) == how[0].lower()
+    # Into the table that is there now, and with a limit, for which rows are decoded.
+    again = {"schemaPolicy": "validate_existing", "writeMode": "upsert"}
+    outcome, _ = running.run(job(postgres, postgres, source, postgres_database, 1, **again))
+    assert (outcome.status, outcome.rows) == ("EVENT_LIMIT_REACHED", 1)
+    assert postgres.scalar("SELECT count(*) FROM t", database=postgres_database) == 2
+    postgres.drop_database(source)
+
+
+def test_infinite_intervals(
+    postgres: PostgresEndpoint, postgres_database: str, mariadb: MysqlEndpoint
+) -> None:
+    """Undecoded, decoded, and where there are none. slugs: raw-ids, mysql-infinity"""
+    endless = postgres.server_version >= 170000
+    values = ["infinity", "-infinity"] if endless else ["1 day", "-1 day"]
+    source = postgres.database()
+    postgres.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, v interval);"
+        f"INSERT INTO t VALUES (1, '{values[0]}'), (2, '{values[1]}'), (3, NULL)",
+        database=source,
+    )
+    for limit in (0, 1000):
+        running.run(
+            job(postgres, postgres, source, postgres_database, limit, schemaPolicy="drop_and_recreate")
+        )
+        for database in (source, postgres_database):
+            found = postgres.query("SELECT v::text FROM t ORDER BY id", database=database)
+            assert found == [(f"{value}s" if value == "-1 day" else value,) for value in values] + [(None,)]
+    for policy, shown in {
+        "refuse": None,
+        "null": [None, None, None],
+        "sentinel": ["infinity", "-infinity", None],
+    }.items():
+        name = mariadb.database()
+        outcome, _ = running.run(job(postgres, mariadb, source, name, policies={"infinity": policy}))
+        if endless and shown is None:
+            assert (outcome.error or {})["code"] == "VALUE_NOT_REPRESENTABLE"
+        else:
+            expected = shown if endless else ["P1D", "P-1D", None]
+            assert [v for (v,) in mariadb.query("SELECT v FROM t ORDER BY id", database=name)] == expected
+        mariadb.drop_database(name)
+    postgres.drop_database(source)

@@ -15,6 +15,8 @@ from ext.plain import mysqlload as plain
 from ext.rowerror import RowError
 
 PARTS = pa.struct([("months", pa.int32()), ("days", pa.int32()), ("microseconds", pa.int64())])
+FOREVER = {"months": 2**31 - 1, "days": 2**31 - 1, "microseconds": 2**63 - 1}
+NEVER = {"months": -(2**31), "days": -(2**31), "microseconds": -(2**63)}
 US = pa.timestamp("us")
 SPAN = pa.duration("us")
 LOW, HIGH = -(2**63), 2**63 - 1
@@ -65,6 +67,9 @@ GOES: list[tuple[str, dict[str, Any], Any, Any, bytes]] = [
     ("time", {}, SPAN, 86_400_000_000, b"24:00:00"),
     ("interval", {}, PARTS, {"months": -14, "days": 3, "microseconds": -4_500_000}, b"P-1Y-2M3DT-4.5S"),
     ("interval", {}, PARTS, {"months": 0, "days": 0, "microseconds": 0}, b"PT0S"),
+    ("interval", {"high": "last"}, PARTS, FOREVER, b"infinity"),
+    ("interval", {"low": "last"}, PARTS, NEVER, b"-infinity"),
+    ("interval", {"low": "null"}, PARTS, NEVER, b"\\N"),
     ("uuid_text", {}, pa.binary(16), bytes(range(16)), b"00010203-0405-0607-0809-0a0b0c0d0e0f"),
     ("inet_text", {}, pa.binary(), bytes([10, 0, 0, 1]), b"10.0.0.1"),
     ("inet_text", {}, pa.binary(), bytes(15) + b"\1", b"::1"),
@@ -101,6 +106,8 @@ REFUSED: list[tuple[str, dict[str, Any], Any, Any, str]] = [
     ("bits", {"width": 5}, pa.binary(), b"\x20", "out-of-range"),
     ("date", {}, pa.date32(), -719163, "out-of-range"),
     ("date", {}, pa.date32(), 2**31 - 1, "infinity"),
+    ("interval", {}, PARTS, FOREVER, "infinity"),
+    ("interval", {"high": "null"}, PARTS, NEVER, "infinity"),
     ("datetime", {"first": 1_000_000}, US, 0, "out-of-range"),
     ("datetime", {"unit": 1_000_000}, US, 500_000, "fraction-cut"),
     ("datetime", {"low": "null", "not_null": True}, US, LOW, "null-refused"),

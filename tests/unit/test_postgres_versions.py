@@ -7,7 +7,8 @@ import pytest
 from engine.connectors.base import TargetDatabase
 from engine.connectors.postgres.context import MapOptions
 from engine.connectors.postgres.mapping import map_database
-from engine.schema import Column, Database, Default, Table
+from engine.connectors.postgres.native import own
+from engine.schema import Column, Database, Default, Generated, Table
 from engine.types import Kind, LogicalType
 
 
@@ -61,3 +62,37 @@ def test_random_uuids(version: int, extensions: tuple[str, ...], default: str | 
     assert [note.slug for note in database.tables[0].notes if note.column] == [
         "uuid-default" if default else "default-dropped"
     ]
+
+
+FUNCTIONS = frozenset({"lower", "now", "nextval"})
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("uuidv7()", False),
+        ("now()", True),
+        ("'uuidv7()'::text", True),
+        ("COALESCE(lower((a)::text), 'x'::character varying(10)::text)", True),
+        ("(EXTRACT(year FROM d))::numeric(5,2)", True),
+        ("CASE WHEN (a > 0) THEN (a + 1) ELSE ANY (ARRAY[1]) END", True),
+        ("lower(casefold(a))", False),
+        ("(CURRENT_TIMESTAMP)::timestamp(3) without time zone", True),
+    ],
+)
+def test_functions_the_target_does_not_have(expression: str, expected: bool) -> None:
+    """slug: same-expressions"""
+    assert own(expression, FUNCTIONS) is expected
+    assert own(expression)
+
+
+@pytest.mark.parametrize(
+    ("version", "how", "slugs"),
+    [(180000, "VIRTUAL", []), (170000, "STORED", ["generated-virtual-stored"])],
+)
+def test_virtual_columns(version: int, how: str, slugs: list[str]) -> None:
+    """slugs: same-expressions, generated-virtual-stored"""
+    generated = Column("c", LogicalType(Kind.INT32), "integer", generated=Generated("(1 + 1)", False))
+    database = mapped(generated, "postgres", version)
+    assert f'"c" integer GENERATED ALWAYS AS ((1 + 1)) {how}\n' in created(database)
+    assert [note.slug for note in database.tables[0].notes if note.column] == slugs

@@ -190,6 +190,14 @@ def _infinities(pair: Pair) -> Mapping[str, Any]:
     return {"low": {"sentinel": "zero"}.get(policy, policy), "high": {"sentinel": "last"}.get(policy, policy)}
 
 
+def _interval(pair: Pair) -> Mapping[str, Any] | None:
+    """ISO 8601 text; `sentinel` writes infinite ones as the word PostgreSQL prints."""
+    if (pair.live.logical.length or 0) < INTERVAL_CHARS:
+        return None
+    policy = {"sentinel": "last"}.get(pair.policies.infinity, pair.policies.infinity)
+    return {"low": policy, "high": policy}
+
+
 def _moment(pair: Pair) -> Mapping[str, Any]:
     fraction = pair.live.logical.fraction
     options: dict[str, Any] = {**_infinities(pair), "unit": 10 ** (6 - fraction) if fraction < 6 else 0}
@@ -246,7 +254,7 @@ _ENCODERS: dict[tuple[Image, Kind], tuple[str, Options]] = {
     (Image.TIMESTAMPTZ, Kind.DATETIME): ("datetime", _moment),
     (Image.TIMESTAMPTZ, Kind.TIMESTAMP): ("datetime", _moment),
     (Image.DURATION, Kind.TIME): ("time", _span),
-    **{(Image.INTERVAL, kind): ("interval", _room(INTERVAL_CHARS)) for kind in (Kind.VARCHAR, Kind.TEXT)},
+    **{(Image.INTERVAL, kind): ("interval", _interval) for kind in (Kind.VARCHAR, Kind.TEXT)},
     (Image.JSON, Kind.JSON): ("json", _json),
     **{(Image.JSON, kind): ("json", _json_text) for kind in (Kind.JSON_TEXT, Kind.TEXT)},
     (Image.JSON, Kind.VARCHAR): ("text", _text),

@@ -20,7 +20,7 @@ class LiveColumn:
     not_null: bool
     has_default: bool
     identity: str  # '', 'a' (always), 'd' (by default)
-    generated: str  # '', 's'
+    generated: str  # '', 's' (stored), 'v' (virtual, from PostgreSQL 18 on)
     labels: tuple[str, ...] = ()
 
     @property
@@ -126,6 +126,14 @@ def _neighbours(session: PgConnection, oid: int, own: str, other: str) -> tuple[
 def has_rows(session: PgConnection, qualified: str) -> bool:
     row = session.execute(f"SELECT EXISTS (SELECT 1 FROM {qualified})").fetchone()
     return bool(row and row[0])
+
+
+def functions(session: PgConnection) -> frozenset[str]:
+    """The names of the functions of the server's own."""
+    rows = session.execute(
+        "SELECT DISTINCT proname::text FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace"
+    )
+    return frozenset(name for (name,) in rows)
 
 
 def extensions(session: PgConnection) -> dict[str, str]:

@@ -18,7 +18,8 @@ class MapOptions:
     """How a database is mapped.
 
     rename: "schema.table" or "schema.table.column" of the source → new name.
-    server_version: of the target, as server_version_num, e.g. 150018.
+    server_version: of the target, as server_version_num, e.g. 150018. functions: the names of those it has
+    built in; empty when that is not known.
     extensions: those installed in the target database (postgis, citext); extension_schemas: where, when
     not in public. facts: what a scan said, by source table. key_first: primary keys before the rows (upsert).
     """
@@ -28,6 +29,7 @@ class MapOptions:
     structure: StructureOptions = field(default_factory=StructureOptions)
     rename: Mapping[str, str] = field(default_factory=dict)
     server_version: int = 150000
+    functions: frozenset[str] = frozenset()
     extensions: frozenset[str] = frozenset()
     extension_schemas: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
@@ -37,7 +39,7 @@ class MapOptions:
 @dataclass(slots=True)
 class MappedColumn:
     """A column on its way: what it was and what it becomes. `generated` is the translated expression of a
-    column the target computes itself."""
+    column the target computes itself: on writing when `stored`, else on reading."""
 
     source: Column
     name: str
@@ -47,6 +49,7 @@ class MappedColumn:
     nullable: bool
     default: str | None = None
     generated: str | None = None
+    stored: bool = True
     identity: str | None = None  # name of its own sequence
     in_key: bool = False
 
@@ -63,6 +66,7 @@ class MappedTable:
     primary_key: tuple[str, ...] = ()  # source columns of a primary key that is made
     unique: list[tuple[str, ...]] = field(default_factory=list)  # source columns of unique keys that are made
     server_version: int = 150000
+    functions: frozenset[str] = frozenset()  # built in on the target; empty when that is not known
 
     def find(self, name: str | None) -> MappedColumn | None:
         """The column meant by a reference of the source; names of columns have no case there."""

@@ -44,7 +44,7 @@ def decide_default(table: MappedTable, column: MappedColumn, database: MappedDat
     if given is None or column.source.auto_increment or column.source.generated is not None:
         return
     if table.source.dialect == native.DIALECT:
-        column.default = native.default_of(column)
+        column.default = native.default_of(column, table.functions)
         if column.default is None:
             message = f"The default {given.expression!r} names what the target does not have: not carried."
             table.warn("default-dropped", message, name)

@@ -36,6 +36,8 @@ _BY_BASE = {
     "jsonb": Meaning.JSON,
     "json": Meaning.JSON,
 }
+VIRTUAL_STORED = "VIRTUAL on the source, STORED here: PostgreSQL computes it on writing."
+_VIRTUAL = 180000  # the first version with virtual columns
 _BINARIES = frozenset({Kind.BINARY, Kind.VARBINARY, Kind.BLOB})
 
 
@@ -95,6 +97,10 @@ def decide_generated(table: MappedTable, database: MappedDatabase) -> None:
             if column.generated is None:
                 message = "Generated on the source; a plain column here: it names what is another here."
                 table.warn("generated-not-translated", message, name, "generated")
+            elif not generated.stored and table.server_version >= _VIRTUAL:
+                column.stored = False
+            elif not generated.stored:
+                table.inform("generated-virtual-stored", VIRTUAL_STORED, name)
             continue
         try:
             translation = _translate(table, column, generated.expression)
@@ -104,8 +110,7 @@ def decide_generated(table: MappedTable, database: MappedDatabase) -> None:
             continue
         column.generated = translation.term.sql
         if not generated.stored:
-            message = "VIRTUAL on the source, STORED here: PostgreSQL computes it on writing."
-            table.inform("generated-virtual-stored", message, name)
+            table.inform("generated-virtual-stored", VIRTUAL_STORED, name)
         for remark in translation.remarks:
             table.inform("generated-remark", f"Generated column: {remark}.", name)
 

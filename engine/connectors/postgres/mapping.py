@@ -86,7 +86,11 @@ def _map_tables(database: MappedDatabase) -> None:
     shared = decide(tables, names, options.policies, options.facts)
     for table in tables:
         mapped = MappedTable(
-            table, options.schema, names.tables[table.name], server_version=options.server_version
+            table,
+            options.schema,
+            names.tables[table.name],
+            server_version=options.server_version,
+            functions=options.functions,
         )
         mapped.notes.extend(names.table_notes[table.name])
         database.tables[table.name] = mapped
@@ -201,7 +205,8 @@ def _create_table(database: MappedDatabase, table: MappedTable, users: dict[str,
 def _definition(table: MappedTable, column: MappedColumn) -> str:
     parts = [f"{quote(column.name)} {column.type.declared}{sequences.identity_clause(table, column)}"]
     if column.generated is not None:
-        parts.append(f"GENERATED ALWAYS AS ({column.generated}) STORED")
+        how = "STORED" if column.stored else "VIRTUAL"
+        parts.append(f"GENERATED ALWAYS AS ({column.generated}) {how}")
     elif column.default is not None:
         parts.append(f"DEFAULT {column.default}")
     if not column.nullable:

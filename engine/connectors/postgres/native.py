@@ -51,6 +51,10 @@ _SCALED = re.compile(r"numeric\((\d+),(-?\d+)\)(?:\[\])?")
 
 _STRING = re.compile(r"'(?:[^']|'')*'")
 _LABEL = re.compile(r"('(?:[^']|'')*')::[^'()]+")
+# The server prints a type in lower case after ::, functions in lower case before a parenthesis, and syntax
+# that looks like a function (COALESCE, EXTRACT) in capitals.
+_CAST = re.compile(r"::(?:[a-z_][a-z0-9_]* ?)+(?:\([0-9,]*\))?")
+_CALLED = re.compile(r'(?<![\w"])([a-z_][a-z0-9_]*)\(')
 _NAME = re.compile(r'"(?:[^"]|"")+"|[A-Za-z_]\w*')
 _DOTTED = re.compile(r'(?:"(?:[^"]|"")+"|[A-Za-z_]\w*)\s*\.\s*(?:"|[A-Za-z_])')
 
@@ -133,7 +137,7 @@ def _remarks(column: Column) -> tuple[Remark, ...]:
 # ---------------------------------------------------------------- expressions
 
 
-def default_of(column: MappedColumn) -> str | None:
+def default_of(column: MappedColumn, functions: frozenset[str] = frozenset()) -> str | None:
     """The default as it is; None when it names what the target does not have."""
     given = column.source.default
     if given is None:
@@ -144,18 +148,23 @@ def default_of(column: MappedColumn) -> str | None:
     if column.type.base == "enum":
         label = _LABEL.fullmatch(given.expression.strip())
         return label[1] if label else None
-    return given.expression if own(given.expression) else None
+    return given.expression if own(given.expression, functions) else None
 
 
-def own(expression: str) -> bool:
-    """Whether an expression names nothing but the server's own functions and types."""
-    return _DOTTED.search(_STRING.sub("''", expression)) is None
+def own(expression: str, functions: frozenset[str] = frozenset()) -> bool:
+    """Whether an expression names nothing but the server's own functions and types; `functions`: the names of
+    those the target has too, as far as that is known."""
+    plain = _STRING.sub("''", expression)
+    if _DOTTED.search(plain):
+        return False
+    called = set(_CALLED.findall(_CAST.sub("", plain)))
+    return not functions or called <= functions
 
 
 def verbatim(table: MappedTable, expression: str) -> str | None:
     """An expression over the table's columns, when all it names has the same name here."""
     plain = _STRING.sub("''", expression)
-    if not own(expression):
+    if not own(expression, table.functions):
         return None
     names = {_bare(found) for found in _NAME.findall(plain)}
     for column in table.columns.values():

@@ -91,7 +91,9 @@ def checks_of(keys: Keys, oid: int, table: str) -> tuple[tuple[Check, ...], list
     checks: list[Check] = []
     notes: list[str] = []
     for row in keys.constraints[oid]:
-        _, name, kind, valid, _, *_, expression, _text, enforced = row
+        _, name, kind, valid, _, columns, *_, expression, _text, enforced, _period = row
+        if kind == "n" and not valid:
+            notes.append(f"NOT NULL of {table}.{columns[0]} is not valid: it is not carried")
         if kind != "c":
             continue
         checks.append(Check(name, expression, enforced=enforced and valid))
@@ -106,7 +108,14 @@ def foreign_keys_of(keys: Keys, oid: int, table: str) -> tuple[tuple[ForeignKey,
         on_update, on_delete, match = row[9:12]
         if deferrable:
             notes.append(f"constraint {name} of {table} is deferrable: it is carried as one that is not")
+        period, enforced = row[-1], row[-2]
+        if kind == "p" and period:
+            notes.append(f"primary key {name} of {table} is WITHOUT OVERLAPS: it is carried as a plain one")
         if kind != "f":
+            continue
+        if period or not enforced:
+            what = "is of a PERIOD" if period else "is not enforced"
+            notes.append(f"foreign key {name} of {table} {what}: it is not carried")
             continue
         if not valid:
             notes.append(f"foreign key {name} of {table} is not valid: rows may break it")

@@ -70,8 +70,12 @@ WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %(schema)s)
 ORDER BY c.relname
 """
 
+# A NOT NULL that is not valid (from PostgreSQL 18 on, where it is a constraint) holds for new rows only.
 COLUMNS = f"""
-SELECT a.attrelid, a.attnum, a.attname::text, a.attnotnull, a.attidentity::text, a.attgenerated::text,
+SELECT a.attrelid, a.attnum, a.attname::text,
+       a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid
+           AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated),
+       a.attidentity::text, a.attgenerated::text,
        pg_get_expr(ad.adbin, ad.adrelid),
        CASE WHEN a.attcollation NOT IN (0, 100) THEN co.collname::text END,
        coalesce(col_description(a.attrelid, a.attnum), ''), ad.oid,
@@ -104,7 +108,8 @@ WHERE i.indrelid = ANY (%s::oid[])
 ORDER BY i.indrelid, ic.relname
 """
 
-# conparentid: what a partition got from its root is the root's.
+# conparentid: what a partition got from its root is the root's. conenforced and conperiod (of a key WITHOUT
+# OVERLAPS, or of a foreign key to one) came with PostgreSQL 18.
 CONSTRAINTS = """
 SELECT k.conrelid, k.conname::text, k.contype::text, k.convalidated, k.condeferrable,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS c(number, place)
@@ -114,11 +119,12 @@ SELECT k.conrelid, k.conname::text, k.contype::text, k.convalidated, k.condeferr
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number ORDER BY c.place),
        k.confupdtype::text, k.confdeltype::text, k.confmatchtype::text,
        CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
-       pg_get_constraintdef(k.oid), coalesce((to_jsonb(k) ->> 'conenforced')::bool, true)
+       pg_get_constraintdef(k.oid), coalesce((to_jsonb(k) ->> 'conenforced')::bool, true),
+       coalesce((to_jsonb(k) ->> 'conperiod')::bool, false)
 FROM pg_constraint k
 LEFT JOIN pg_class rc ON rc.oid = k.confrelid
 LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace
-WHERE k.conrelid = ANY (%s::oid[]) AND k.contype IN ('c', 'f', 'x', 'p', 'u') AND k.conparentid = 0
+WHERE k.conrelid = ANY (%s::oid[]) AND k.contype IN ('c', 'f', 'x', 'p', 'u', 'n') AND k.conparentid = 0
 ORDER BY k.conrelid, k.conname
 """
 
