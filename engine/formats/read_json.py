@@ -16,7 +16,8 @@ from engine.errors import Code, EngineError
 from engine.formats import read_manifest, read_types
 from engine.formats.infer import Inferred, TextColumn, TextFile, infer
 from engine.formats.read_layout import FileColumn, Layout, Unit, unique_names
-from engine.formats.read_members import TOKENS, Members, ObjectStream, Token
+from engine.formats.read_members import ObjectStream, Token
+from engine.formats.read_objects import Keys, ObjectTexts
 from engine.formats.read_session import Pulled, Sessions
 from engine.formats.read_stream import pieces
 from engine.formats.read_text import asked_types, batches_of, decoded, make_layout, renamed_notes, sent
@@ -24,9 +25,6 @@ from engine.formats.read_types import FileType
 from engine.formats.storage import Storage, StoredFile
 from engine.formats.tables import FileTable
 from engine.types import Image
-
-BATCH = 20_000  # objects
-BATCH_CHARACTERS = 8 << 20
 
 
 class JsonTables:
@@ -38,9 +36,11 @@ class JsonTables:
         self._reading = reading
         self._schema = schema
 
-    def _objects(self, table: FileTable, file: StoredFile, raw: frozenset[str] = frozenset()) -> ObjectStream:
-        stream = pieces(self._storage, file, table.compression(file), self._reading.csv.encoding)
-        return ObjectStream(stream, file.path, raw)
+    def _pieces(self, table: FileTable, file: StoredFile) -> Iterator[bytes]:
+        return pieces(self._storage, file, table.compression(file), self._reading.csv.encoding)
+
+    def _objects(self, table: FileTable, file: StoredFile, raw: frozenset[str] = frozenset()) -> ObjectTexts:
+        return ObjectTexts(self._pieces(table, file), file.path, raw)
 
     # ------------------------------------------------------------ looking
 
@@ -98,25 +98,10 @@ class JsonTables:
     def _keys(self, table: FileTable) -> tuple[dict[str, Token], dict[str, int], set[str]]:
         """Every key in the order of its first appearance with the kinds of its values; rows by file; the keys
         that some object lacks."""
-        kinds: dict[str, Token] = {}
-        counts: dict[str, int] = {}
-        rows: dict[str, int] = {}
-        for file in table.files:
-            count = 0
-            for members in self._objects(table, file):
-                count += 1
-                for key, value in members.items():
-                    token = TOKENS[type(value)]
-                    known = kinds.get(key)
-                    if known is None:
-                        kinds[key], counts[key] = token, 1
-                        continue
-                    counts[key] += 1
-                    if token not in known:
-                        kinds[key] = known | token
-            rows[file.path] = count
+        keys = Keys()
+        rows = {file.path: self._objects(table, file).look(keys) for file in table.files}
         total = sum(rows.values())
-        return kinds, rows, {key for key, count in counts.items() if count < total}
+        return keys.kinds, rows, {key for key, count in keys.counts.items() if count < total}
 
     @contextlib.contextmanager
     def _relation(
@@ -142,12 +127,11 @@ class JsonTables:
             raise failure[0]
 
     def _texts(
-        self, objects: ObjectStream, keys: Sequence[str], schema: pa.Schema, failure: list[EngineError]
+        self, objects: ObjectTexts, keys: Sequence[str], schema: pa.Schema, failure: list[EngineError]
     ) -> Generator[pa.RecordBatch, None, None]:
         """Batches of texts, NULL for what is null or missing."""
         try:
-            for group in _grouped(objects):
-                arrays = [_column(objects, group, key) for key in keys]
+            for arrays in objects.batches(keys):
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
         except EngineError as error:
             failure.append(error)
@@ -158,7 +142,7 @@ class JsonTables:
         file = next((file for file in table.files if file.path == path), None)
         if row is None or file is None:
             return error
-        objects = self._objects(table, file)
+        objects = ObjectStream(self._pieces(table, file), file.path)
         if next(itertools.islice(objects, row - 1, None), None) is not None:
             error.details["line"] = objects.line
             error.message = error.message.replace(f"{path}:", f"{path}, line {objects.line}:", 1)
@@ -197,37 +181,6 @@ def _is_nested(column: FileColumn) -> bool:
         "plain",
         "labels",
     )
-
-
-def _grouped(objects: ObjectStream) -> Iterator[list[Members]]:
-    group: list[Members] = []
-    size = 0
-    for members in objects:
-        group.append(members)
-        size += objects.size
-        if len(group) >= BATCH or size >= BATCH_CHARACTERS:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
-
-
-def _column(objects: ObjectStream, group: Sequence[Members], key: str) -> pa.Array:
-    values = [members.get(key) for members in group]
-    if True in values or False in values:
-        values = [_WORDS[value] if isinstance(value, bool) else value for value in values]
-    try:
-        return pa.array(values, pa.string())
-    except UnicodeEncodeError as error:
-        raise EngineError(
-            Code.VALUE_NOT_REPRESENTABLE,
-            f"a string of {key!r} at or before line {objects.line} holds half a surrogate pair"
-            f" ({error.object[error.start : error.end]!a}), which is no text",
-            column=key,
-        ) from None
-
-
-_WORDS = {True: "true", False: "false"}
 
 
 def _fixed(kinds: Token, asked: FileType | None) -> FileType | None:

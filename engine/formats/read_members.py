@@ -10,10 +10,11 @@ import codecs
 import json
 import re
 from collections.abc import Generator, Iterator, Mapping
-from enum import IntFlag
+from enum import IntEnum, IntFlag
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 from engine.errors import Code, EngineError
+from ext import jsontexts
 
 LONGEST = 256 << 20  # characters of one object
 
@@ -24,6 +25,17 @@ class Token(IntFlag):
     NUMBER = 4
     BOOL = 8
     NESTED = 16
+
+
+class Place(IntEnum):
+    """Where a reader stands between two objects."""
+
+    START = jsontexts.START  # before everything
+    LINES = jsontexts.LINES  # outside of an array
+    FIRST = jsontexts.FIRST  # behind '['
+    AFTER = jsontexts.AFTER  # behind an object of the array
+    NEXT = jsontexts.NEXT  # behind ','
+    END = jsontexts.END  # behind ']'
 
 
 class Number(str):
@@ -167,17 +179,26 @@ def _nested(text: str, at: int) -> tuple[Value, int]:
 
 
 class ObjectStream:
-    """The objects of one file, in order. `line` is where the last one given begins."""
+    """The objects of one file, in order. `line` is where the last one given begins. A file that somebody else
+    has begun to read goes on at a `place` and a line (`first`)."""
 
-    def __init__(self, pieces: Iterator[bytes], path: str, raw: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        path: str,
+        raw: frozenset[str] = frozenset(),
+        place: Place = Place.START,
+        first: int = 1,
+    ) -> None:
         self._pieces = pieces
         self._path = path
         self._raw = raw
+        self._place = place
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self._text = ""
         self._at = 0
         self._ended = False
-        self._line = 1  # of text[0]
+        self._line = first  # of text[0]
         self._start = 0
 
     @property
@@ -191,29 +212,31 @@ class ObjectStream:
 
     def __iter__(self) -> Generator[Members, None, None]:
         """ROW_REJECTED names file and line of what is no JSON object."""
-        first = self._peek()
-        if first == "[":
-            self._at += 1
+        if self._place is Place.START:
+            opened = self._peek() == "["
+            self._at += opened
+            self._place = Place.FIRST if opened else Place.LINES
+        if self._place is not Place.LINES:
             yield from self._array()
             return
-        while first:
+        while self._peek():
             yield self._next()
-            first = self._peek()
 
     def _array(self) -> Generator[Members, None, None]:
-        if self._peek() != "]":
-            while True:
-                self._peek()
-                yield self._next()
-                mark = self._peek()
-                self._at += 1
-                if mark == "]":
-                    break
-                if mark != ",":
-                    self._at -= 1
+        while self._place is not Place.END:
+            mark = self._peek()
+            if self._place is Place.AFTER:
+                if not mark or mark not in ",]":
                     raise self._error(self._at, "',' or ']' should stand here")
-        else:
-            self._at += 1
+                self._at += 1
+                self._place = Place.NEXT if mark == "," else Place.END
+            elif self._place is Place.FIRST and mark == "]":
+                self._at += 1
+                self._place = Place.END
+            else:
+                found = self._next()
+                self._place = Place.AFTER
+                yield found
         if self._peek():
             raise self._error(self._at, "something stands after the end of the array")
 

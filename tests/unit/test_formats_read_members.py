@@ -104,7 +104,7 @@ def test_what_is_no_json(text: str, line: int, size: int) -> None:
 
 def test_a_look_that_wants_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """json-numbers: DuckDB may still be pulling when the sample has been taken; nothing is lost by that."""
-    monkeypatch.setattr("engine.formats.read_json.BATCH", 100)
+    monkeypatch.setattr("engine.formats.read_objects.BATCH", 100)
     monkeypatch.setattr("engine.formats.infer.SAMPLE", 150)
     rows = [{"n": number, "s": str(number)} for number in range(5000)]
     (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
