@@ -10,13 +10,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from engine.config import DbTarget, Policies, Selection, WriteMode
 from engine.schema import Column, Database, Table
 from engine.types import Image
+
+if TYPE_CHECKING:  # the registry is loaded by processes that never see a batch
+    import pyarrow as pa
 
 # ---------------------------------------------------------------- what the plan reports
 
@@ -109,6 +110,8 @@ class TableRead:
 
     @property
     def arrow_schema(self) -> pa.Schema:
+        import pyarrow as pa
+
         return pa.schema([pa.field(column.name, column.arrow) for column in self.columns])
 
 

@@ -179,6 +179,13 @@ def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> Tar
     return cast(Target, opener(connection, spec, stream_id))
 
 
+def load_ends(source: str = "", target: str = "") -> None:
+    """Import the modules of both ends, given as types of connection, so that opening them does not."""
+    for ends, kind in ((SOURCES, source), (TARGETS, target)):
+        if kind:
+            _end(ends, ConnectionType(kind), "end")
+
+
 _NAMES = {
     ConnectionType.MYSQL: "MySQL",
     ConnectionType.MARIADB: "MariaDB",

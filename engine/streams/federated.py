@@ -13,13 +13,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.config import Connection, ConnectionType, Policies, Selection, SourceConnection, StreamConfig
 from engine.connectors import registry
@@ -33,26 +28,15 @@ from engine.connectors.base import (
     SnapshotSource,
     TableRead,
 )
-from engine.errors import Code, EngineError
+from engine.errors import EngineError
 from engine.schema import Database, Table
 from engine.streams.job import Control, Interrupted, Report, StreamJob
 
+if TYPE_CHECKING:
+    from engine.streams.federated_query import Reference
+
 FLAVOR = "federated"
-_LONGEST = 250_000  # characters of a statement
 _SCHEMALESS = (ConnectionType.MYSQL, ConnectionType.MARIADB)
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """A table as the statement names it: `alias.schema.table`, `alias.database.table` or `alias.table`."""
-
-    alias: str
-    space: str | None
-    table: str
-
-    @property
-    def staged_schema(self) -> str:
-        return f"{self.alias}.{self.space}" if self.space else self.alias
 
 
 def open_federated(job: StreamJob, control: Control | None, report: Report | None) -> FederatedSource:
@@ -70,6 +54,8 @@ class FederatedSource:
     staged at once, the rows when a picture is asked for."""
 
     def __init__(self, job: StreamJob, folder: Path, control: Control, report: Report) -> None:
+        from engine.streams.federated_query import resolved  # loads sqlglot, which other streams do without
+
         assert job.config.source.query is not None
         self._job = job
         self._folder = folder
@@ -77,7 +63,7 @@ class FederatedSource:
         self._report = report
         self._parts = {part.alias or "": part for part in job.config.source.connections}
         self.name = re.sub(r"\W+", "_", job.config.name).strip("_").lower() or "result"
-        self._statement, self._references = _resolved(job.config.source.query, self._parts, self.name)
+        self._statement, self._references = resolved(job.config.source.query, self._parts, self.name)
         self._file = Connection.parse(
             {"name": "staged", "type": "duckdb", "spec": {"duckdb": {"path": str(folder / "staged.duckdb")}}}
         )
@@ -189,70 +175,6 @@ class FederatedSource:
     def close(self) -> None:
         self._inner.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-# ---------------------------------------------------------------- the statement
-
-
-def _resolved(
-    query: str, parts: Mapping[str, SourceConnection], name: str
-) -> tuple[str, tuple[Reference, ...]]:
-    """The statement over the staged schemas, and what it names. What it may call is checked where it runs."""
-    if len(query) > _LONGEST:
-        raise _unusable(f"it has more than {_LONGEST:,} characters")
-    try:
-        statements = [found for found in sqlglot.parse(query, dialect="duckdb") if found is not None]
-    except (SqlglotError, RecursionError) as error:
-        raise _unusable(str(error).splitlines()[0] if str(error) else "it is nested too deep") from None
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise _unusable("it is not one SELECT")
-    statement = statements[0]
-    local = {cte.alias_or_name.casefold() for cte in statement.find_all(exp.CTE)}
-    found: dict[Reference, None] = {}
-    for table in statement.find_all(exp.Table):
-        if not isinstance(table.this, exp.Identifier):
-            raise EngineError(
-                Code.QUERY_NOT_ALLOWED,
-                f"the query {name} selects from {table.this.sql(dialect='duckdb')[:100]}: a federated stream"
-                " reads tables of its sources only",
-                query=name,
-            )
-        if not table.db and table.name.casefold() in local:
-            continue
-        reference = _reference(table, parts)
-        found[reference] = None
-        alias = table.alias or table.name
-        table.set("catalog", None)
-        table.set("db", exp.to_identifier(reference.staged_schema, quoted=True))
-        table.set("this", exp.to_identifier(reference.table, quoted=True))
-        if not table.alias:
-            table.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-    if not found:
-        raise _unusable("it names no table of a source")
-    for column in statement.find_all(exp.Column):
-        # `alias.schema.table.column` means the table that now goes by its own name.
-        if column.args.get("db") is not None:
-            column.set("catalog", None)
-            column.set("db", None)
-    return statement.sql(dialect="duckdb"), tuple(found)
-
-
-def _reference(table: exp.Table, parts: Mapping[str, SourceConnection]) -> Reference:
-    names = [part.name for part in table.parts]
-    if names[0] not in parts or not 2 <= len(names) <= 3:
-        known = ", ".join(sorted(parts))
-        raise EngineError(
-            Code.UNKNOWN_ALIAS,
-            f"{'.'.join(names)} is no table of a source: write alias.schema.table or alias.database.table"
-            f" with an alias out of {known}",
-            alias=names[0],
-            known=sorted(parts),
-        )
-    return Reference(names[0], names[1] if len(names) == 3 else None, names[-1])
-
-
-def _unusable(problem: str) -> EngineError:
-    return EngineError(Code.QUERY_FAILED, f"source.query cannot be a source: {problem}", field="source.query")
 
 
 # ---------------------------------------------------------------- reports of the staging

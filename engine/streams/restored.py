@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
@@ -33,9 +33,11 @@ from engine.connectors.base import (
 )
 from engine.errors import Code, EngineError
 from engine.schema import Column, Database, Origin, Table
-from engine.streams.restored_values import Conversion, conversion
 from engine.types import Kind
 from ext.rowerror import RowError
+
+if TYPE_CHECKING:
+    from engine.streams.restored_values import Conversion
 
 # Dialects whose types a target of that kind has, or knows how to make; its own first.
 _HOMES: Mapping[ConnectionType, tuple[str, ...]] = {
@@ -92,6 +94,8 @@ class RestoringSource:
         }
         if not wanted:
             return table
+        from engine.streams.restored_values import conversion  # long to load, and seldom needed
+
         read, _ = self.inner.plan_read(table, self._policies)
         images = {column.name: column.image for column in read.columns}
         columns = []
@@ -145,6 +149,8 @@ class RestoringSource:
         )
         if table.name not in self._plain:
             return read, notes
+        from engine.streams.restored_values import conversion
+
         restored = {column.name: column for column in table.columns if column.type_dialect}
         conversions: dict[str, Conversion] = {}
         columns = []

@@ -7,7 +7,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any, Literal
 
@@ -15,11 +14,9 @@ import tenacity
 
 from engine.connectors.base import (
     Note,
-    Phase,
     ReaderKind,
     Severity,
     SnapshotSource,
-    Statement,
     TableRead,
     TableState,
     Target,
@@ -36,6 +33,7 @@ from engine.streams.ends import (
     source_of,
     target_of,
 )
+from engine.streams.finishing import finish
 from engine.streams.job import Control, Interrupted, Outcome, Report, StreamJob
 from engine.streams.lifecycle import Status
 from engine.streams.plan import Plan, TablePlan, chunks_from, make_pairs, make_plan
@@ -368,36 +366,8 @@ class _Run:
     # ------------------------------------------------------------ after the data
 
     def _finish(self, target: Target, plan: Plan, journal: Mapping[str, TableState]) -> None:
-        for phase, statements in target.finishing(plan.database, journal).items():
-            self.control.check()
-            self._finish_phase(target, phase, statements)
+        phases = target.finishing(plan.database, journal)
+        for note in finish(target, phases, self.workers, self.control, self._sql):
+            self._note([note])
         for table in plan.tables:
             self.report.table(table.target.schema, table.target.name, status="FINISHED", phase="done")
-
-    def _finish_phase(self, target: Target, phase: Phase, statements: Sequence[Statement]) -> None:
-        """All statements of one phase, several tables at a time; those of one table in turn, since they wait
-        for each other's lock anyway."""
-        by_table: dict[str | None, list[Statement]] = {}
-        for statement in statements:
-            by_table.setdefault(statement.table, []).append(statement)
-        if not by_table:
-            return
-        # A foreign key locks both tables, in an order the server chooses: one at a time cannot deadlock.
-        count = 1 if phase in (Phase.FOREIGN_KEY, Phase.SEQUENCE) else min(self.workers, len(by_table))
-        groups: list[list[list[Statement]]] = [[] for _ in range(count)]
-        for number, group in enumerate(by_table.values()):
-            groups[number % count].append(group)
-        with ThreadPoolExecutor(count, thread_name_prefix="finish") as pool:
-            for notes in pool.map(lambda share: self._finish_share(target, share), groups):
-                self._note(notes)
-
-    def _finish_share(self, target: Target, share: Sequence[Sequence[Statement]]) -> list[Note]:
-        notes = []
-        with closing(target.finisher()) as finisher:
-            for group in share:
-                for statement in group:
-                    self.control.check()
-                    note = finisher.run(statement, self._sql)
-                    if note is not None:
-                        notes.append(note)
-        return notes

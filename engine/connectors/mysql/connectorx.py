@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import quote as percent
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pymysql
 
 from engine.config import Connection, TlsMode
@@ -228,6 +227,8 @@ def _exact_temporal(array: pa.Array, wanted: pa.DataType) -> pa.Array:
     else:
         raise ValueError("another kind of value")
     plain = array.view(pa.int32() if unit == "days" else pa.int64())
+    import pyarrow.compute as pc  # half as long to load as all of pyarrow, and only needed here
+
     least = pc.min(plain).as_py()
     if least is not None and least < _YEAR_ONE[unit]:
         raise ValueError("a year 0")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlglot import exp
-
 from engine.connectors.base import Phase, Severity, Statement
 from engine.connectors.postgres import ddl
 from engine.connectors.postgres.context import MappedColumn, MappedDatabase, MappedTable
-from engine.connectors.postgres.expressions import parse, translate
+from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.generated import scope_of
 from engine.connectors.postgres.identifiers import qualified, quote
-from engine.connectors.postgres.jsonpaths import is_root
 from engine.connectors.postgres.keys import TEXTS, is_case_insensitive
 from engine.connectors.postgres.terms import Meaning, Purpose, Untranslatable, emit
 from engine.schema import Index, IndexMethod, IndexPart
@@ -156,6 +153,11 @@ def _spatial(table: MappedTable, index: Index) -> tuple[str, list[str]]:
 
 def _multivalue(table: MappedTable, index: Index) -> tuple[str, list[str]]:
     """CAST(json AS type ARRAY): a GIN index over the JSON array."""
+    from sqlglot import exp
+
+    from engine.connectors.postgres.jsonpaths import is_root
+    from engine.connectors.postgres.nodes import parse
+
     if len(index.parts) != 1 or index.parts[0].expression is None:
         raise Untranslatable("only an index over one JSON array has a counterpart")
     tree = parse(index.parts[0].expression.replace("[*]'", "'"))

@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-
-from sqlglot import exp
+from typing import TYPE_CHECKING, TypeAlias
 
 from engine.connectors.postgres.identifiers import literal
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 INTEGER = re.compile(r"-?[0-9]{1,9}")
 
@@ -194,9 +196,9 @@ def unified(terms: list[Term]) -> list[Term]:
 
 # ---------------------------------------------------------------- nodes
 
-Handler = Callable[[exp.Expr, Scope], Term]
+Handler: TypeAlias = "Callable[[exp.Expr, Scope], Term]"
 
-HANDLERS: dict[type[exp.Expr], Handler] = {}  # filled by expressions, conditions and functions
+HANDLERS: dict[type[exp.Expr], Handler] = {}  # filled by `nodes`
 
 
 def only(node: exp.Expr, *names: str) -> None:
