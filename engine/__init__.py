@@ -10,7 +10,16 @@ if TYPE_CHECKING:
     from engine.api import Engine
     from engine.copying import CopyResult
 
-__all__ = ["Category", "Code", "CopyResult", "Engine", "EngineError"]
+__all__ = ["Category", "Code", "CopyResult", "Engine", "EngineError", "worker_ahead"]
+
+
+def worker_ahead(source_url: str, target_url: str) -> None:
+    """Start the process of the stream that will copy these two ends, as `Engine.copy` takes them, while the
+    caller loads and opens its Engine. VALIDATION_FAILED, and then nothing is started."""
+    from engine.locations import parse_location
+    from engine.streams import process
+
+    process.start_ahead(parse_location(source_url).type, parse_location(target_url).type)
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ from engine.side_jobs import SideJobs
 from engine.store import Store, connections
 from engine.stream_configs import StreamConfigs
 from engine.stream_rows import StreamRows
+from engine.streams import process
 from engine.supervisor import RESTARTS, Supervisor
 
 DATA_DIR_VARIABLE = "DBSTREAMS_DATA_DIR"
@@ -122,6 +123,7 @@ class Engine:
         self._abandoned.close()
         if self._supervisor is not None:
             self._supervisor.close()
+        process.discard_ahead()
         try:
             self._feed.close()
         finally:

@@ -95,6 +95,11 @@ class Streams:
         self._supervising().wait(stream_id, timeout)
         return self.get(stream_id)
 
+    def plan(self, stream_id: str) -> dict[str, Any] | None:
+        """What the stream does, as `configs.plan` tells it beforehand: waits until the worker has decided it.
+        None when the stream ends without a plan."""
+        return self._supervising().wait_planned(stream_id)
+
     # ------------------------------------------------------------ commands
 
     def pause(self, stream_id: str) -> dict[str, Any]:

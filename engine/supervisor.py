@@ -146,6 +146,15 @@ class Supervisor:
                 self._changed.wait(left)
             return status
 
+    def wait_planned(self, stream_id: str) -> dict[str, Any] | None:
+        """Until the stream has its plan; None when it ends without one."""
+        with self._lock:
+            while (row := self._rows.get(stream_id)).plan is None:
+                if self._closing or not (Status(row.status).has_worker or stream_id in self._runs):
+                    return None
+                self._changed.wait()
+            return dict(row.plan)
+
     def counts(self) -> dict[str, int]:
         """`{running, workers}` for the service status."""
         with self._lock:
@@ -190,7 +199,9 @@ class Supervisor:
                     self._rows.move(run.stream_id, [Status.STARTING], Status.RUNNING)
                     self._changed.notify_all()
             case "plan":
-                self._rows.update(run.stream_id, plan=message["plan"])
+                with self._lock:
+                    self._rows.update(run.stream_id, plan=message["plan"])
+                    self._changed.notify_all()
             case "logs":
                 self._feed.worker_logs(run.stream_id, message["entries"])
             case "sql":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ def main() -> None:
     except BrokenPipeError:  # `dbstreams openapi | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
+    finally:
+        gc.freeze()  # what is left of a large program is not worth the search for cycles at its exit
 
 
 def exit_code(error: EngineError) -> int:
@@ -194,10 +197,13 @@ def copy(
     Exit codes: 0 done, 1 failed, 2 usage, 4 the comparison found a difference, 130 stopped by Ctrl-C.
     """
     output = copying.output(as_json, quiet)
-    with copying.reporting(output), copying.free_engine(data_dir) as engine:
+    ends = (
+        copying.with_password(source, "DBSTREAMS_SOURCE_PASSWORD"),
+        copying.with_password(target, "DBSTREAMS_TARGET_PASSWORD"),
+    )
+    with copying.reporting(output), copying.free_engine(data_dir, None if plan else ends) as engine:
         config_id = engine.prepare_copy(
-            copying.with_password(source, "DBSTREAMS_SOURCE_PASSWORD"),
-            copying.with_password(target, "DBSTREAMS_TARGET_PASSWORD"),
+            *ends,
             tables=copying.names(tables),
             exclude=copying.names(exclude),
             schema_policy=schema_policy,

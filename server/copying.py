@@ -8,7 +8,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import orjson
 import typer
 
-from engine import Code, EngineError
+from engine import Code, EngineError, worker_ahead
 from server.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -167,9 +167,12 @@ def _places() -> list[Path]:
 
 
 @contextmanager
-def free_engine(data_dir: Path | None) -> Iterator[Engine]:
+def free_engine(data_dir: Path | None, ends: tuple[str, str] | None = None) -> Iterator[Engine]:
     """An engine over `data_dir`, or over the first place of ours that no other copy holds: a server that runs
-    on the default directory and other copies are left alone."""
+    on the default directory and other copies are left alone. `ends`: the two URLs of the copy that is run
+    on it at once; its worker loads while the engine does."""
+    if ends is not None:
+        worker_ahead(*ends)
     from engine.api import Engine
 
     if data_dir is not None:
@@ -285,19 +288,24 @@ def reporting(output: Output) -> Iterator[None]:
 def start(
     engine: Engine, config_id: str, output: Output, *, verify: bool, plan_only: bool, data_dir: Path | None
 ) -> None:
-    """Plan, then run unless only the plan was wanted."""
+    """Run and say what the worker has planned; or only plan, when only that was wanted."""
     config = engine.configs.get(config_id)
-    plan = engine.configs.plan(config_id)
     source, target = _ends(engine, config)
-    output.plan(plan, source, target, config["source"]["options"]["workers"])
+    workers = config["source"]["options"]["workers"]
     if plan_only:
+        plan = engine.configs.plan(config_id)
+        output.plan(plan, source, target, workers)
         output.whole_plan(plan)
         if not plan["executable"]:
             raise typer.Exit(1)
         return
-    output.notes(plan["notes"])
+
+    def announce(plan: Mapping[str, Any]) -> None:
+        output.plan(plan, source, target, workers)
+        output.notes(plan["notes"])
+
     stream_id = engine.configs.start(config_id)["id"]
-    follow(engine, stream_id, output, verify=verify, data_dir=data_dir)
+    follow(engine, stream_id, output, verify=verify, data_dir=data_dir, announce=announce)
 
 
 def _ends(engine: Engine, config: Mapping[str, Any]) -> tuple[str, str]:
@@ -320,10 +328,21 @@ def _label(saved: Mapping[str, Any]) -> str:
     return str(spec["files"]["basePath"] if "files" in spec else spec["duckdb"]["path"])
 
 
-def follow(engine: Engine, stream_id: str, output: Output, *, verify: bool, data_dir: Path | None) -> None:
-    """Watch a stream to its end. Ctrl-C stops it cleanly, a second one kills it; both are safe to resume."""
+def follow(
+    engine: Engine,
+    stream_id: str,
+    output: Output,
+    *,
+    verify: bool,
+    data_dir: Path | None,
+    announce: Callable[[Mapping[str, Any]], None] | None = None,
+) -> None:
+    """Watch a stream to its end. Ctrl-C stops it cleanly, a second one kills it; both are safe to resume.
+    `announce` is given the plan as soon as there is one."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if announce is not None and (plan := engine.streams.plan(stream_id)) is not None:
+            announce(plan)
         result = engine.follow(stream_id, on_progress=output.progress)
         compared = _compare(engine, stream_id) if verify and result.status == "FINISHED" else None
     except KeyboardInterrupt:
@@ -331,9 +350,12 @@ def follow(engine: Engine, stream_id: str, output: Output, *, verify: bool, data
         output.say(f"stopped; go on with: {_again('resume', stream_id, data_dir)}")
         raise typer.Exit(_INTERRUPTED) from None
     except EngineError as error:
+        from server.cli import exit_code
+
         output.error(error)
-        output.say(f"when that is mended, go on with: {_again('resume', stream_id, data_dir)}")
-        raise typer.Exit(1) from None
+        if error.code is not Code.VALIDATION_FAILED:
+            output.say(f"when that is mended, go on with: {_again('resume', stream_id, data_dir)}")
+        raise typer.Exit(exit_code(error)) from None
     output.done()
     phases = dict(result.phases)
     if compared is not None:

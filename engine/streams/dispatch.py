@@ -11,17 +11,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import orjson
 
 from engine.errors import Code, EngineError
+from engine.streams import process as processes
 from engine.streams.job import StreamJob
 from engine.streams.redaction import redact, secrets_of
 
@@ -31,8 +28,6 @@ Task = Literal["run", "verify", "cleanup"]
 Message = dict[str, Any]
 
 TAIL_BYTES = 8_192
-# Ours that are no business of a worker: the store's keys, the API key, the passwords of the command line.
-_WITHHELD = re.compile(r"DBSTREAMS_\w*(KEY|KEY_FILE|PASSWORD)")
 
 
 class Listener(Protocol):
@@ -57,32 +52,21 @@ class Worker:
         self._stdin_lock = threading.Lock()
         self._tail = bytearray()
         self.done = threading.Event()
-        report, report_of_child = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "engine.streams.worker", str(report_of_child)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(report_of_child,),
-                start_new_session=True,  # Ctrl-C at a terminal is for the supervisor, which stops it cleanly
-                env=_environment(),
-            )
+            process = processes.take()
         except OSError as error:
-            os.close(report)
             raise EngineError(
                 Code.WORKER_DIED,
                 f"a worker process could not be started: {error.strerror}",
                 streamId=job.stream_id,
             ) from None
-        finally:
-            os.close(report_of_child)
+        self._process = process.popen
         self.pid = self._process.pid
         first = {"task": task, "job": job.to_json(), **options}
         name = f"worker {job.stream_id}"
         self._output = threading.Thread(target=self._collect_output, name=f"{name} output", daemon=True)
         self._output.start()
-        threading.Thread(target=self._serve, args=(report, first), name=name, daemon=True).start()
+        threading.Thread(target=self._serve, args=(process.report, first), name=name, daemon=True).start()
 
     def command(self, name: Literal["pause", "stop", "forget", "sqlCapture"], **fields: Any) -> None:
         """Ask; the answer is the worker's result. A worker that is already gone is no error here."""
@@ -158,12 +142,3 @@ def start(task: Task, job: StreamJob, listener: Listener, **options: Any) -> Wor
 
 
 Starter = Callable[..., Worker]
-
-
-def _environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if not _WITHHELD.fullmatch(name)}
-    # The worker must import this very package, wherever it came from, and never one in its folder (-P).
-    root = str(Path(__file__).resolve().parents[2])
-    known = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part]
-    environment["PYTHONPATH"] = os.pathsep.join([root, *(part for part in known if part != root)])
-    return environment

@@ -1,8 +1,10 @@
-"""The process that runs one stream: `python -m engine.streams.worker REPORT_FD`.
+"""The process that runs one stream: `python -m engine.streams.worker REPORT_FD [SOURCE_TYPE TARGET_TYPE]`.
 
-First line on stdin: `{task, job, sqlCapture}`. Further lines: `{command}`, one of pause, stop, sqlCapture
-(with `mode`) and forget (drop the checkpoints: the store says that the stream is over). End of stdin: the
-supervisor is gone, so the worker pauses at the next safe point and leaves. SIGTERM stops it.
+First line on stdin: `{task, job, sqlCapture}`; without one the process leaves. It may come long after the
+start: what a stream needs is loaded first, with the connectors of the two types where they are given. Further
+lines: `{command}`, one of pause, stop, sqlCapture (with `mode`) and forget (drop the checkpoints: the store
+says that the stream is over). End of stdin: the supervisor is gone, so the worker pauses at the next safe
+point and leaves. SIGTERM stops it.
 
 `DBSTREAMS_WORKER_RUNNER=module:attribute` puts another object in the place of the module
 `engine.streams.run`; it exists for tests that inject faults and is not set in production.
@@ -10,17 +12,19 @@ supervisor is gone, so the worker pauses at the next safe point and leaves. SIGT
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 
+from engine.connectors import registry
 from engine.errors import Code, EngineError
 from engine.streams.job import Control, Interrupted, StreamJob
 from engine.streams.lifecycle import Status
@@ -33,12 +37,16 @@ FORGET_SECONDS = 60.0  # for the order to drop the checkpoints of a finished str
 LEAVE_SECONDS = 60.0  # after the supervisor is gone; the epoch in the target guards what comes later
 
 
-def main(report_fd: int) -> None:
+def main(report_fd: int, kinds: Sequence[str] = ()) -> None:
     """Run the task of the first line and end the process."""
     os.set_inheritable(report_fd, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _load(kinds)
     lines = _lines(0)
-    first = orjson.loads(next(lines))
+    line = next(lines, None)
+    if line is None:
+        return
+    first = orjson.loads(line)
     job = StreamJob.from_json(first["job"])
     control = Control()
     orders = _Orders(control)
@@ -56,6 +64,12 @@ def main(report_fd: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a library's thread left behind must not keep a finished worker alive
+
+
+def _load(kinds: Sequence[str]) -> None:
+    with contextlib.suppress(Exception):  # what is missing is told when the job needs it
+        _runner()
+        registry.load_ends(*kinds)
 
 
 def _runner() -> Any:
@@ -152,4 +166,4 @@ class _Orders:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])
