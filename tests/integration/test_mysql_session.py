@@ -112,10 +112,14 @@ def test_modes_on_mysql(source_server: MysqlEndpoint, certificates: Certificates
     assert reason(connection(source_server, tls_of("verify-ca", certificates.foreign_ca))) == "tls"
 
 
-def test_a_server_without_tls(mariadb: MysqlEndpoint, certificates: Certificates) -> None:
-    for mode in ("disable", "prefer"):
-        assert session.test(connection(mariadb, tls_of(mode, None)))["tls"] is None
-    for mode in ("require", "verify-ca", "verify-full"):
+def test_a_server_without_certificates(mariadb: MysqlEndpoint, certificates: Certificates) -> None:
+    """It has no TLS, or from MariaDB 11.4 on one by a certificate it makes itself."""
+    offers = mariadb.scalar("SELECT @@have_ssl") == "YES"
+    assert session.test(connection(mariadb, tls_of("disable", None)))["tls"] is None
+    assert (session.test(connection(mariadb, tls_of("prefer", None)))["tls"] is not None) == offers
+    if offers:
+        assert session.test(connection(mariadb, tls_of("require", None)))["tls"] is not None
+    for mode in ("verify-ca", "verify-full") if offers else ("require", "verify-ca", "verify-full"):
         ca = certificates.ca if mode != "require" else None
         assert reason(connection(mariadb, tls_of(mode, ca))) == "tls"
 
