@@ -40,7 +40,8 @@ FROM generate_series({first}::bigint, {last}) AS i
 """
 _TOTALS = "SELECT count(*), sum(id), sum(price), sum(char_length(name)) FROM "
 
-End = Literal["mariadb", "postgres", "parquet", "csv", "duckdb"]
+End = Literal["mariadb", "postgres", "parquet", "csv", "jsonl", "duckdb"]
+_FILES = ("parquet", "csv", "jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,19 @@ class Route:
         return first, None if first == second else second
 
     @property
-    def csv(self) -> Path:
-        return self.scratch / "products.csv"
+    def file(self) -> Path:
+        """The source, where it is a file."""
+        return self.scratch / f"products.{self.ends[0]}"
 
     @property
     def source(self) -> str:
-        if self.ends[0] == "csv":
-            return str(self.csv)
+        if self.ends[0] in _FILES:
+            return str(self.file)
         return str(self.servers[self.ends[0]].url(DATABASE))
 
     @property
     def target(self) -> str:
-        if self.ends[1] in ("parquet", "csv"):
+        if self.ends[1] in _FILES:
             return str(self.folder)
         if self.ends[1] == "duckdb":
             return str(self.folder / "products.duckdb")
@@ -113,9 +115,10 @@ class Copy:
     def run(self, work: Route) -> Run:
         own = str(Path(sys.executable).with_name("dbstreams"))
         ends = [work.source, work.target]
-        tables = [] if work.ends[0] == "csv" else ["--tables", TABLE]
+        options = [] if work.ends[0] in _FILES else ["--tables", TABLE]
+        options += ["--format", work.ends[1]] if work.ends[1] in _FILES else []
         with tempfile.TemporaryDirectory(dir=work.scratch) as data_dir:
-            usage = measured([own, "copy", *ends, *tables, "--json", "--data-dir", data_dir])
+            usage = measured([own, "copy", *ends, *options, "--json", "--data-dir", data_dir])
         summary = summary_of(usage.output)
         phases = summary["phases"]
         notes = ", ".join(f"{name} {seconds:.2f}" for name, seconds in phases.items())
@@ -234,10 +237,14 @@ class Stage:
 
 
 def _readable(end: End, work: Route) -> str:
+    found = work.source if end == work.ends[0] else f"{work.folder}/**/*.{end}"
     if end == "csv":
-        return f"read_csv('{work.csv}', types={{'price': 'DECIMAL(10,2)'}})"
+        return f"read_csv('{found}', types={{'price': 'DECIMAL(10,2)'}})"
+    if end == "jsonl":
+        types = "{'id': 'BIGINT', 'name': 'VARCHAR', 'price': 'DECIMAL(10,2)'}"
+        return f"read_json('{found}', format='newline_delimited', columns={types})"
     if end == "parquet":
-        return f"read_parquet('{work.folder}/**/*.parquet')"
+        return f"read_parquet('{found}')"
     raise ValueError(end)
 
 
@@ -275,11 +282,12 @@ def _make_source(work: Route) -> None:
         server.execute(_POSTGRES_FILL.format(first=1, last=work.rows), database=DATABASE)
         server.execute(f"VACUUM ANALYZE {TABLE}", database=DATABASE)
     else:
+        form = "HEADER" if end == "csv" else "FORMAT json"
         with duckdb.connect() as connection:
             connection.execute(
                 f"COPY (SELECT i AS id, 'Product ' || i || ' ' || left(md5(i::VARCHAR), 10 + i % 9) AS name,"
                 " ((i * 7919 % 9999999) / 100.0)::DECIMAL(10,2) AS price,"
                 " (i * 104729 % 4294967296) / 1000.0 AS weight,"
                 " TIMESTAMP '2020-01-01' + to_seconds(i * 15485863 % 150000000) AS updated"
-                f" FROM range(1, {work.rows + 1}) AS r(i)) TO '{work.csv}' (HEADER)"
+                f" FROM range(1, {work.rows + 1}) AS r(i)) TO '{work.file}' ({form})"
             )

@@ -18,12 +18,12 @@ def make_table(work: Route) -> None:
 
 
 def copied(work: Route) -> str:
-    return f"psql -X -q -d {work.database} -c \"\\copy products from '{work.csv}' csv header\""
+    return f"psql -X -q -d {work.database} -c \"\\copy products from '{work.file}' csv header\""
 
 
 PEERS = {
     "ours": (Copy(),),
-    "duckdb": (Duck(lambda work: f"CREATE TABLE out.products AS FROM read_csv('{work.csv}')"),),
+    "duckdb": (Duck(lambda work: f"CREATE TABLE out.products AS FROM read_csv('{work.file}')"),),
     "pipe": (Shell("psql \\copy … csv", "psql", "postgresql-client", copied, make_table),),
 }
 
