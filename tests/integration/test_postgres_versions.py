@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from engine.types import Image, Kind, LogicalType
 from tests import running
 
 pytestmark = pytest.mark.integration
+
+_NUMBERS = itertools.count()
 
 
 def job(
@@ -42,7 +45,7 @@ def job(
         }
     )
     ends = {"source": running.connection(source), "target": running.connection(target)}
-    return StreamJob("stream_versions", config, ends)
+    return StreamJob(f"stream_versions_{next(_NUMBERS)}", config, ends)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +175,9 @@ def test_infinite_intervals(
         database=source,
     )
     for limit in (0, 1000):
-        running.run(
-            job(postgres, postgres, source, postgres_database, limit, schemaPolicy="drop_and_recreate")
-        )
+        again = {"schemaPolicy": "drop_and_recreate"}
+        outcome, _ = running.run(job(postgres, postgres, source, postgres_database, limit, **again))
+        assert outcome.rows == 3, outcome.error
         for database in (source, postgres_database):
             found = postgres.query("SELECT v::text FROM t ORDER BY id", database=database)
             assert found == [(f"{value}s" if value == "-1 day" else value,) for value in values] + [(None,)]
