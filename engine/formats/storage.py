@@ -74,8 +74,9 @@ class Storage(Protocol):
     flavor: Literal["files", "s3"]
     place: str  # what a person would call the root: `/data/exports`, `s3://bucket/prefix`
 
-    def list(self, under: str = "") -> Iterator[StoredFile]:
-        """Every file below a folder ('' is the root), by path. Unfinished writes are not among them."""
+    def list(self, under: str = "", begins: str = "") -> Iterator[StoredFile]:
+        """Every file below a folder ('' is the root), by path; of those whose path within it `begins` so.
+        Unfinished writes are not among them."""
 
     def stat(self, path: str) -> StoredFile | None: ...
 

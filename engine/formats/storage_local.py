@@ -41,8 +41,9 @@ class LocalStorage:
 
     # ------------------------------------------------------------ looking
 
-    def list(self, under: str = "") -> Iterator[StoredFile]:
+    def list(self, under: str = "", begins: str = "") -> Iterator[StoredFile]:
         root = self._real(under)
+        start = join(under, begins)
         found: list[StoredFile] = []
         with explained(under):
             for folder, folders, files in os.walk(root, onerror=_raise_unless_missing):
@@ -51,6 +52,8 @@ class LocalStorage:
                     if _is_temporary(name):
                         continue
                     path = join(os.path.relpath(os.path.join(folder, name), self._base).replace(os.sep, "/"))
+                    if begins and not path.startswith(start):
+                        continue
                     stored = self._stat_inside(path)
                     if stored is not None:
                         found.append(stored)

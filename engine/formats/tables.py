@@ -155,8 +155,8 @@ class Chosen:
 
     def add_prefix(self, prefix: str) -> None:
         """Every file whose path begins so."""
-        under = prefix.rpartition("/")[0]
-        found = [file for file in self._storage.list(under) if file.path.startswith(prefix)]
+        under, _, begins = prefix.rpartition("/")
+        found = list(self._storage.list(under, begins))
         if not found:
             raise nothing_there(f"{prefix}*")
         self._add_all(found)

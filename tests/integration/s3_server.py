@@ -41,13 +41,23 @@ def free_port() -> int:
 
 class S3Server:
     """Buckets are the folders of `root`; objects are files in them. `virtual`: it takes a bucket's name from
-    the Host, and from nowhere else."""
+    the Host, and from nowhere else. `tls`: certificate and key; `clients`: who signed those of clients."""
 
-    def __init__(self, root: Path, *, virtual: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        virtual: bool = False,
+        tls: tuple[Path, Path] | None = None,
+        clients: Path | None = None,
+    ) -> None:
         self.root = root
         self.port = free_port()
         command = [rclone(), "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--config", "/dev/null"]
         command += ["--force-path-style=false"] if virtual else []
+        command += ["--cert", str(tls[0]), "--key", str(tls[1])] if tls else []
+        command += ["--client-ca", str(clients)] if clients else []
+        self._scheme = "https" if tls else "http"
         self._process = subprocess.Popen(
             [*command, "--addr", f"127.0.0.1:{self.port}", root],
             stdout=subprocess.DEVNULL,
@@ -70,14 +80,14 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         self._process.terminate()
         self._process.wait(10)
 
 
-def connection(endpoint: str, **spec: Any) -> Connection:
+def connection(endpoint: str, *, ssl: dict[str, str] | None = None, **spec: Any) -> Connection:
     """A saved S3 connection; `spec` replaces fields of spec.s3 by their wire names."""
     body = {
         "region": "us-east-1",
@@ -85,7 +95,7 @@ def connection(endpoint: str, **spec: Any) -> Connection:
         "credentials": {"accessKey": KEY, "secretKey": SECRET},
         **spec,
     }
-    return Connection.parse({"name": "s3", "type": "s3", "spec": {"s3": body}})
+    return Connection.parse({"name": "s3", "type": "s3", "spec": {"s3": body}, "ssl": ssl or {}})
 
 
 # ---------------------------------------------------------------- faults

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.certificates import Certificates
 from engine import ids
 from engine.config import Connection, StreamConfig
 from engine.connectors import registry
 from engine.connectors.s3.client import open_client
+from engine.connectors.s3.storage import S3Storage
 from engine.errors import Code, EngineError
 from engine.streams.job import StreamJob
 from tests.integration import file_targets as files
@@ -237,6 +239,24 @@ def test_by_manifest_where_nothing_may_be_listed(s3_server: S3Server, bucket: st
     assert rows_in(s3_server.root / bucket) == EVERY
 
 
+def test_a_prefix_is_asked_of_the_server(s3_proxy: S3Proxy, bucket: str) -> None:
+    """slugs: s3-choice, s3-rights. Nothing beside it is listed, which the rights may not cover."""
+    plain = s3.connection(s3_proxy.server.endpoint)
+    for key in ("in/2024/t.csv", "in/2025/u.csv", "in/2024.csv"):
+        put(plain, bucket, key)
+    stream = job(s3.connection(s3_proxy.endpoint), plain, bucket, {"prefixes": ["in/2024/"]})
+    finish(stream)
+    cleanup(stream)
+    assert [file.path for file in files.manifest(s3_proxy.server.root / bucket / "out").tables[0].files]
+    asked = [request.query["prefix"][0] for request in s3_proxy.requests if request.is_listing]
+    assert set(asked) == {"in/2024/"}
+    s3_proxy.clear()
+    storage = S3Storage(s3.connection(s3_proxy.endpoint), bucket)
+    assert [file.path for file in storage.list("in", "2024")] == ["in/2024.csv", "in/2024/t.csv"]
+    storage.close()
+    assert [request.query["prefix"] for request in s3_proxy.requests] == [["in/2024"]]
+
+
 def test_by_keys_where_nothing_may_be_listed(s3_server: S3Server, bucket: str) -> None:
     """slug: s3-rights. Whether a manifest lies beside the object cannot be told from a refusal."""
     plain = s3.connection(s3_server.endpoint)
@@ -301,3 +321,65 @@ def test_a_connection_says_what_it_may_not_list(
     with pytest.raises(EngineError) as failed:
         registry.server(s3.connection(s3_proxy.endpoint, **spec)).test()
     assert (failed.value.details["reason"], failed.value.details["right"]) == ("denied", right)
+
+
+# ---------------------------------------------------------------- TLS
+
+
+@pytest.fixture(scope="module")
+def tls_servers(
+    certificates: Certificates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, S3Server]]:
+    """`plain` asks for nothing, `misnamed` has the certificate of another host, `mutual` wants one of the
+    client too. Each has the bucket `kept`."""
+    root = tmp_path_factory.mktemp("tls")
+    (root / "kept").mkdir()
+    own = certificates.server_cert, certificates.server_key
+    servers = {
+        "plain": S3Server(root, tls=own),
+        "misnamed": S3Server(root, tls=(certificates.misnamed_cert, certificates.misnamed_key)),
+        "mutual": S3Server(root, tls=own, clients=certificates.ca),
+    }
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # that is what `require` asks for
+@pytest.mark.parametrize(
+    ("server", "mode", "ca", "pair", "works"),
+    [
+        ("plain", "verify-full", "ca", False, True),
+        ("plain", "prefer", "ca", False, True),
+        ("plain", "prefer", "", False, False),  # without a CA the system's are asked, which do not know it
+        ("plain", "require", "", False, True),
+        ("plain", "verify-full", "foreign_ca", False, False),
+        ("plain", "require", "foreign_ca", False, False),
+        ("misnamed", "verify-full", "ca", False, False),
+        ("mutual", "verify-full", "ca", False, False),
+        ("mutual", "verify-full", "ca", True, True),
+    ],
+)
+def test_certificates_of_an_endpoint(
+    tls_servers: dict[str, S3Server],
+    certificates: Certificates,
+    server: str,
+    mode: str,
+    ca: str,
+    pair: bool,
+    works: bool,
+) -> None:
+    """slugs: s3-tls, s3-connection-reasons"""
+    ssl = {"mode": mode}
+    if ca:
+        ssl["ca"] = getattr(certificates, ca).read_text()
+    if pair:
+        ssl["client_cert"] = certificates.client_cert.read_text()
+        ssl["client_key"] = certificates.client_key.read_text()
+    asked = registry.server(s3.connection(tls_servers[server].endpoint, ssl=ssl, scope={"bucket": "kept"}))
+    if works:
+        assert asked.test()["bucket"] == "kept"
+        return
+    with pytest.raises(EngineError) as failed:
+        asked.test()
+    assert (failed.value.code, failed.value.details["reason"]) == (Code.CONNECTION_FAILED, "tls")

@@ -65,10 +65,10 @@ class S3Storage:
 
     # ------------------------------------------------------------ looking
 
-    def list(self, under: str = "") -> Iterator[StoredFile]:
+    def list(self, under: str = "", begins: str = "") -> Iterator[StoredFile]:
         with explained():
             pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._under(under)
+                Bucket=self.bucket, Prefix=self._under(under) + begins
             )
             for page in pages:
                 for found in page.get("Contents", []):
