@@ -10,7 +10,7 @@ _CONSTRAINT = frozenset({1022, 1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 3
 _ROW = frozenset({1048, 1136, 1153, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 1416, 3140, 3156})
 _DENIED = frozenset({1227, 1290, 1792, 1836, 3572})
 # Rolled back by the server for another transaction's sake: the same rows may go through next time.
-_AGAIN = frozenset({1205, 1213, 1317, 3058})
+_AGAIN = frozenset({1020, 1205, 1213, 1317, 3058})
 _READ_ONLY_FULL = frozenset({28})  # ENOSPC, as the servers quote it
 
 _ADVICE = {

@@ -22,6 +22,7 @@ _WISHES = (
     "innodb_strict_mode = 1",
     "explicit_defaults_for_timestamp = 1",
     "check_constraint_checks = 1",
+    "innodb_snapshot_isolation = 0",  # from MariaDB 11.6 on: a row another loader has changed is an error
     "sql_require_primary_key = 0",
     "sql_generate_invisible_primary_key = 0",
     "information_schema_stats_expiry = 0",
