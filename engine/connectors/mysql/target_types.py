@@ -83,10 +83,22 @@ def family_type(column: Column, context: TypeContext) -> MappedType:
             "invalidText",
         )
         return MappedType("longblob", conversion="bytes as they are", key_bytes=None, remarks=(note,))
-    mapped = _native(column) if context.same_flavor else _other_flavor(column, context)
+    native = context.same_flavor and _has_type(kind, context.server)
+    mapped = _native(column) if native else _other_flavor(column, context)
     if column.charset is None or mapped.charset is not None or kind not in _TEXTS or mapped.sql == "json":
         return mapped
     return _collated(column, mapped, context.server)
+
+
+def _has_type(kind: Kind, server: TargetServer) -> bool:
+    """Whether the target's version has a type that came late."""
+    late = {
+        Kind.UUID: server.has_uuid,
+        Kind.INET4: server.has_inet4,
+        Kind.INET6: server.has_inet6,
+        Kind.VECTOR: server.has_vector,
+    }
+    return late.get(kind, True)
 
 
 def _native(column: Column) -> MappedType:
