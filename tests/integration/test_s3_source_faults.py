@@ -158,7 +158,7 @@ def test_what_does_not_pass_ends_the_stream(
 ) -> None:
     """s3-credentials, s3-read-faults: one code and reason each, and no secret."""
     monkeypatch.setattr("engine.connectors.s3.client.make_client", partial(s3_client.make_client, attempts=1))
-    monkeypatch.setattr("engine.streams.snapshot.ATTEMPTS", 2)
+    monkeypatch.setattr("engine.streams.run.ATTEMPTS", 2)
     put(s3_proxy.server, bucket, {"d/t.csv": written("csv")})
     s3_proxy.fault(kind, when=when, times=10_000)
     connection = s3.connection(
