@@ -50,13 +50,16 @@ def test_vector_index_is_noted_not_carried() -> None:
         ("mysql", (8, 0, 13), True, False),
         ("mysql", (8, 0, 16), True, True),
         ("mysql", (9, 7, 4), True, True),
+        ("mariadb", (10, 5, 23), False, True),
         ("mariadb", (10, 6, 0), False, True),
     ],
 )
 def test_columns_the_server_has(
     flavor: str, version: tuple[int, ...], expressions: bool, has_checks: bool
 ) -> None:
-    assert ("EXPRESSION" in catalog_sql.statistics(flavor, version)) is expressions
+    statistics = catalog_sql.statistics(flavor, version)
+    assert ("EXPRESSION" in statistics) is expressions
+    assert ("IGNORED" in statistics) is (flavor == "mariadb" and version >= (10, 6))
     rows = Rows()
     assert checks(rows, info(flavor, *version)) == {}
     assert bool(rows.queries) is has_checks

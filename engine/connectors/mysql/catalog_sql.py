@@ -36,9 +36,12 @@ STATISTICS = {
 
 
 def statistics(flavor: str, version: tuple[int, ...]) -> str:
-    """The query for key parts; MySQL before 8.0.13 has no expressions in them, nor the column for them."""
+    """The query for key parts; MySQL before 8.0.13 has no expressions in them, nor the column for them, and
+    MariaDB before 10.6 no ignored indexes."""
     if flavor == "mysql" and version < _HIDDEN_BEFORE["EXPRESSION"]:
         return _STATISTICS.format(visible="IS_VISIBLE = 'YES'", expression="null")
+    if flavor == "mariadb" and version < (10, 6):
+        return _STATISTICS.format(visible="1", expression="null")
     return STATISTICS[flavor]
 
 
