@@ -16,7 +16,10 @@ GROUND = frozenset(
 )
 SHARED = tuple(  # what all connectors lean on
     f"engine.connectors.{name}"
-    for name in ("base", "checkpoints", "mapped", "origins", "phases", "target_tables", "unread")
+    for name in (
+        *("base", "checkpoints", "failures", "mapped", "origins", "phases", "reading", "renames"),
+        "target_tables",
+    )
 )
 FACADE = ("engine", "engine.api", "engine.copying")  # what others embed; nothing below may lean on it
 

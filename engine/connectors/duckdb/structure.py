@@ -24,6 +24,7 @@ from engine.connectors.duckdb.checkpoint import Checkpoints, transaction
 from engine.connectors.duckdb.database import Cursor, Database
 from engine.connectors.duckdb.failures import explain
 from engine.connectors.duckdb.identifiers import qualified
+from engine.connectors.phases import failed, failed_to_finish
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
 
@@ -105,10 +106,7 @@ class Structure:
         try:
             self._cursor.execute(sql)
         except duckdb.Error as error:
-            failure = explain(error)
-            raise EngineError(
-                failure.code, f"{purpose}: {failure.message}", **{**failure.details, "statement": sql[:2000]}
-            ) from error
+            raise failed(explain(error), purpose, sql) from error
         self._log(sql, purpose)
 
 
@@ -141,12 +139,7 @@ class Finisher:
                 self._checkpoints.guard(self._watch)
                 fail_point(f"during_{statement.phase.value}")
         except duckdb.Error as error:
-            failure = explain(error)
-            raise EngineError(
-                failure.code,
-                f"{statement.phase.value} {statement.object}: {failure.message}",
-                **{**failure.details, "table": statement.table, "statement": statement.sql[:2000]},
-            ) from error
+            raise failed_to_finish(explain(error), statement) from error
         log(statement.sql, statement.phase.value)
         return None
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
+from engine.connectors import target_tables
 from engine.connectors.base import (
     Facts,
     LoadTable,
@@ -31,7 +32,6 @@ from engine.connectors.duckdb.checkpoint import Checkpoints, transaction
 from engine.connectors.duckdb.database import Cursor, Database, database_name, open_database, path_of, version
 from engine.connectors.duckdb.encode import DuckdbEncoder
 from engine.connectors.duckdb.failures import explained
-from engine.connectors.duckdb.fit import refused
 from engine.connectors.duckdb.identifiers import quote
 from engine.connectors.duckdb.loader import DuckdbLoader
 from engine.connectors.duckdb.manifest import TABLE as TYPES_TABLE
@@ -121,53 +121,29 @@ class DuckdbTarget:
         live, name = self.live(table.name), table.name
         policy, mode = self.spec.schema_policy, self.spec.write_mode
         if name.casefold() in (CHECKPOINT_TABLE, TYPES_TABLE):
-            return [refused("reserved-name", f"{name} is the name of our own table", name)]
+            return [target_tables.reserved(name)]
         if live is None:
-            return self._check_missing(table)
+            return target_tables.missing(table, self.spec, table.source.key_columns)
         if policy is SchemaPolicy.FAIL_IF_EXISTS:
-            return [refused("table-exists", f"{name} exists on the target", name)]
+            return [target_tables.present(name)]
         if policy is SchemaPolicy.DROP_AND_RECREATE:
             if not live.is_table:
-                return [refused("table-kind", f"{name} exists on the target and is not a table", name)]
-            return self._fits(read, table)
+                return [target_tables.no_table(name)]
+            keyless = mode is WriteMode.UPSERT and not table.source.key_columns
+            return [target_tables.without_key(name)] if keyless else []
         notes = fit.misfits(read, table, live, mode)
         file, cursor = self._opened
         if mode is not WriteMode.TRUNCATE_AND_LOAD:
             notes += self._half_loaded(name)
         if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(cursor, file.catalog, self.schema, name):
-            notes.append(refused("table-not-empty", f"{name} has rows on the target", name))
+            notes.append(target_tables.not_empty(name))
         return notes
 
-    def _check_missing(self, table: TargetTable) -> list[Note]:
-        name = table.name
-        if self.spec.schema_policy is SchemaPolicy.VALIDATE_EXISTING:
-            return [refused("table-missing", f"{name} is not on the target", name)]
-        if not self.spec.structure_options.tables:
-            said = f"{name} is not on the target and structureOptions.tables is off"
-            return [refused("table-missing", said, name)]
-        if self.spec.write_mode is WriteMode.UPSERT and not table.source.key_columns:
-            return [refused("upsert-without-key", f"{name} has no primary key", name)]
-        return []
-
-    def _fits(self, read: TableRead, table: TargetTable) -> list[Note]:
-        if self.spec.write_mode is WriteMode.UPSERT and not table.source.key_columns:
-            return [refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
-        return []
-
     def _half_loaded(self, name: str) -> list[Note]:
-        """Adding rows to what another stream left half-way would double those it has committed."""
         cursor = self._journaled()
         if cursor is None:
             return []
-        return [
-            refused(
-                "half-loaded",
-                f"{name} holds rows of the unfinished stream {other}: resume that stream, drop its"
-                " checkpoints (stop with cleanup=true), or choose truncate_and_load or drop_and_recreate",
-                name,
-            )
-            for other in self.checkpoints.unfinished_others(cursor, name)
-        ]
+        return target_tables.half_loaded(name, self.checkpoints.unfinished_others(cursor, name))
 
     def _journaled(self) -> Cursor | None:
         """A cursor where the checkpoint table is; None where it is not."""
@@ -182,26 +158,14 @@ class DuckdbTarget:
 
     def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
         """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
-        names = {table.name for table in tables}
-        needs: dict[str, set[str]] = {}
-        for name in names:
-            live = self.live(name)
-            needs[name] = (set(live.references) & names if live is not None else set()) - {name}
-        waves: list[list[str]] = []
-        placed: set[str] = set()
-        while len(placed) < len(names):
-            wave = sorted(name for name in names - placed if needs[name] <= placed)
-            if not wave:
-                circle = sorted(names - placed)
-                said = f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
-                return [*waves, circle], [refused("fk-cycle", said, circle[0])]
-            waves.append(wave)
-            placed.update(wave)
-        return waves, []
+        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
+
+    def _parents(self, name: str) -> set[str]:
+        live = self.live(name)
+        return set(live.references) if live is not None else set()
 
     def references_itself(self, name: str) -> bool:
-        live = self.live(name)
-        return live is not None and name in live.references
+        return name in self._parents(name)
 
     def encoder(self, read: TableRead, table: TargetTable) -> DuckdbEncoder:
         return DuckdbEncoder(read, table, self.spec.policies)
@@ -251,9 +215,7 @@ class DuckdbTarget:
         """Where the rows go, by what is in the file now. The key is the table's own, else the source's."""
         live = self.live(table.name)
         if live is None:
-            raise EngineError(
-                Code.STRUCTURE_MISMATCH, f"{table.name} vanished from the target", table=table.name
-            )
+            raise target_tables.vanished(table.name)
         found = fit.live_columns(table, live)
         names = {column.source: column.name for column in found.columns}
         return LoadTable(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.config import DbTarget, Policies, WriteMode
-from engine.connectors.base import Note, Severity, TableRead, TargetColumn, TargetTable
+from engine.connectors import target_tables
+from engine.connectors.base import Note, TableRead, TargetColumn, TargetTable
 from engine.connectors.mysql.encode import Server, choose
 from engine.connectors.mysql.target_types import with_labels
 from engine.errors import EngineError
@@ -73,12 +74,12 @@ def misfits(
     """Everything that keeps these rows from being loaded into that table."""
     name = table.name
     if live.table is None:
-        return [_refused("table-kind", f"{name} exists on the target and is not a table", name)]
+        return [target_tables.no_table(name)]
     notes: list[Note] = []
     engine = (live.table.engine or "").lower()
     if engine not in _TRANSACTIONAL:
         notes.append(
-            _refused(
+            target_tables.refused(
                 "engine-not-transactional",
                 f"{name} is kept by {live.table.engine}, which has no transactions: rows could not be taken"
                 f" back (ALTER TABLE `{name}` ENGINE=InnoDB)",
@@ -91,13 +92,12 @@ def misfits(
         notes += _column_misfit(name, column, live.column(column.name))
     for found in live.table.columns:
         if found.name.casefold() not in planned and _must_be_given(found):
-            message = f"{name}.{found.name} is NOT NULL without a default and the source has no such column"
-            notes.append(_refused("column-not-given", message, name, found.name))
+            notes.append(target_tables.column_not_given(name, found.name))
     if not notes:
         try:
             encoders(read, live_columns(table, live), target.policies, server)
         except EngineError as error:
-            notes.append(_refused("type-mismatch", error.message, name, error.details.get("column")))
+            notes.append(target_tables.type_mismatch(name, error))
     if target.write_mode is WriteMode.UPSERT:
         notes += _upsert_misfit(read, table, live)
     inserts = [trigger.name for trigger in live.triggers if trigger.event != "DELETE"]
@@ -105,7 +105,11 @@ def misfits(
         advice = "set policies.triggers to fire, or drop them"
         if target.policies.triggers == "disable":
             advice = "MySQL cannot switch triggers off: drop them, or set policies.triggers to fire"
-        notes.append(_refused("user-triggers", f"{name} has triggers ({', '.join(inserts)}): {advice}", name))
+        notes.append(
+            target_tables.refused(
+                "user-triggers", f"{name} has triggers ({', '.join(inserts)}): {advice}", name
+            )
+        )
     return notes
 
 
@@ -120,32 +124,16 @@ def _must_be_given(column: Column) -> bool:
 
 def _column_misfit(table: str, column: TargetColumn, found: Column | None) -> list[Note]:
     if found is None:
-        return [_refused("column-missing", f"{table}.{column.name} is not on the target", table, column.name)]
+        return [target_tables.column_missing(table, column.name)]
     if found.generated is not None and column.loaded:
-        message = f"{table}.{column.name} is generated on the target and cannot be given values"
-        return [_refused("column-generated", message, table, column.name)]
-    if found.type.kind is Kind.ENUM and column.labels:
-        missing = [label for label in column.labels if label not in found.type.labels]
-        if missing:
-            message = f"{table}.{column.name} lacks the labels {', '.join(map(repr, missing[:5]))}"
-            return [_refused("enum-labels", message, table, column.name)]
+        return [target_tables.column_generated(table, column.name)]
+    if found.type.kind is Kind.ENUM:
+        return target_tables.lacking_labels(table, column.name, column.labels, found.type.labels)
     return []
 
 
 def _upsert_misfit(read: TableRead, table: TargetTable, live: LiveTable) -> list[Note]:
-    by_source = {column.source: column.name.casefold() for column in table.columns}
-    key = {by_source[column] for column in read.table.key_columns if column in by_source}
     if not live.primary_key:
-        message = f"{table.name} has no primary key on the target"
-        return [_refused("upsert-without-key", message, table.name)]
-    if {name.casefold() for name in live.primary_key} != key:
-        message = (
-            f"the primary key of {table.name} is ({', '.join(live.primary_key)}) on the target and"
-            f" ({', '.join(sorted(key))}) on the source"
-        )
-        return [_refused("upsert-key-differs", message, table.name)]
-    return []
-
-
-def _refused(slug: str, message: str, table: str, column: str | None = None) -> Note:
-    return Note(Severity.REFUSED, slug, message, table=table, column=column)
+        return [target_tables.without_key(table.name, " on the target")]
+    key = target_tables.upsert_key(read, table)
+    return target_tables.other_key(table.name, live.primary_key, key, caseless=True)

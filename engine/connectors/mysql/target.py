@@ -9,12 +9,12 @@ from typing import Any, Literal
 import pymysql
 
 from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
+from engine.connectors import phases, target_tables
 from engine.connectors.base import (
     Facts,
     Note,
     Phase,
     ServerInfo,
-    Severity,
     SqlLog,
     Statement,
     TableRead,
@@ -116,52 +116,30 @@ class MysqlTarget:
         live = self.live(table.name)
         policy, mode = self.spec.schema_policy, self.spec.write_mode
         if table.name.casefold() in target_live.OURS:
-            return [_refused("reserved-name", f"{table.name} is the name of our own table", table.name)]
+            return [target_tables.reserved(table.name)]
         if live is None:
-            return self._check_missing(table)
+            return target_tables.missing(table, self.spec, table.source.primary_key)
         if policy is SchemaPolicy.FAIL_IF_EXISTS:
-            return [_refused("table-exists", f"{table.name} exists on the target", table.name)]
+            return [target_tables.present(table.name)]
         if policy is SchemaPolicy.DROP_AND_RECREATE:
-            if live.table is None:
-                message = f"{table.name} exists on the target and is not a table"
-                return [_refused("table-kind", message, table.name)]
-            return []
+            return [target_tables.no_table(table.name)] if live.table is None else []
         notes = fit.misfits(read, table, live, self.spec, self._values)
         if mode is not WriteMode.TRUNCATE_AND_LOAD:
             notes += self._half_loaded(table.name)
         if mode is WriteMode.FAIL_IF_NOT_EMPTY and live.table is not None and self._has_rows(table.name):
-            notes.append(_refused("table-not-empty", f"{table.name} has rows on the target", table.name))
+            notes.append(target_tables.not_empty(table.name))
         return notes
-
-    def _check_missing(self, table: TargetTable) -> list[Note]:
-        if self.spec.schema_policy is SchemaPolicy.VALIDATE_EXISTING:
-            return [_refused("table-missing", f"{table.name} is not on the target", table.name)]
-        if not self.spec.structure_options.tables:
-            message = f"{table.name} is not on the target and structureOptions.tables is off"
-            return [_refused("table-missing", message, table.name)]
-        if self.spec.write_mode is WriteMode.UPSERT and not table.source.primary_key:
-            return [_refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
-        return []
 
     def _has_rows(self, name: str) -> bool:
         with _explained():
             return bool(rows_of(self._session, f"SELECT 1 FROM {qualified(self.schema, name)} LIMIT 1"))
 
     def _half_loaded(self, name: str) -> list[Note]:
-        """Adding rows to what another stream left half-way would double those it has committed."""
         if not self._has_checkpoints():
             return []
         with _explained():
             others = self.checkpoints.unfinished_others(self._session, name)
-        return [
-            _refused(
-                "half-loaded",
-                f"{name} holds rows of the unfinished stream {other}: resume that stream, drop its"
-                " checkpoints (stop with cleanup=true), or choose truncate_and_load or drop_and_recreate",
-                name,
-            )
-            for other in others
-        ]
+        return target_tables.half_loaded(name, others)
 
     def _has_checkpoints(self) -> bool:
         if self.missing_database:
@@ -176,21 +154,7 @@ class MysqlTarget:
 
     def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
         """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
-        names = {table.name for table in tables}
-        needs = {name: (self._parents(name) & names) - {name} for name in names}
-        waves: list[list[str]] = []
-        placed: set[str] = set()
-        while len(placed) < len(names):
-            wave = sorted(name for name in names - placed if needs[name] <= placed)
-            if not wave:
-                circle = sorted(names - placed)
-                message = (
-                    f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
-                )
-                return [*waves, circle], [_refused("fk-cycle", message, circle[0])]
-            waves.append(wave)
-            placed.update(wave)
-        return waves, []
+        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
 
     def _parents(self, name: str) -> set[str]:
         live = self.live(name)
@@ -265,9 +229,7 @@ class MysqlTarget:
         """Where the rows go, by what is on the target now."""
         live = self.live(table.name)
         if live is None or live.table is None:
-            raise EngineError(
-                Code.STRUCTURE_MISMATCH, f"{table.name} vanished from the target", table=table.name
-            )
+            raise target_tables.vanished(table.name)
         return target_live.load_table(read, table, live, self.schema, self.spec.write_mode)
 
     def loader(self) -> MysqlLoader:
@@ -291,7 +253,7 @@ class MysqlTarget:
     def finishing(
         self, database: TargetDatabase, journal: Mapping[str, TableState]
     ) -> dict[Phase, list[Statement]]:
-        return target_structure.finishing(database, journal)
+        return phases.finishing(database, journal)
 
     def forget(self) -> None:
         """Remove this stream's checkpoint rows: after the store says FINISHED, or for cleanup."""
@@ -328,7 +290,3 @@ def _explained() -> Iterator[None]:
         yield
     except (pymysql.MySQLError, OSError) as error:
         raise explain(error) from error
-
-
-def _refused(slug: str, message: str, table: str) -> Note:
-    return Note(Severity.REFUSED, slug, message, table=table)

@@ -13,7 +13,7 @@ drop or empty it again. Each of these statements runs under the stream's lock (c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pymysql
@@ -33,6 +33,7 @@ from engine.connectors.mysql.checkpoint import Checkpoints, Session, execute, ro
 from engine.connectors.mysql.identifiers import literal, qualified
 from engine.connectors.mysql.loader import orphans
 from engine.connectors.mysql.loader_failures import explain
+from engine.connectors.phases import before_data, failed, failed_to_finish
 from engine.errors import Code, EngineError
 from engine.failpoints import fail_point
 
@@ -40,8 +41,6 @@ PENDING = "pending"
 APPLYING = "applying"
 READY = "ready"
 
-_BEFORE = (Phase.NAMESPACE, Phase.TYPE, Phase.TABLE)
-_ORDER = {phase: number for number, phase in enumerate(Phase)}
 _EXISTS = frozenset({1050, 1061, 1826, 3822})  # made by an earlier attempt's last statement meanwhile
 
 
@@ -116,7 +115,7 @@ def apply(
     """Carry out what is decided and not ready. `journal` is read after `decide`."""
     waiting = [table for table in database.tables if journal[table.name].state != READY]
     with checkpoints.structure_lock(session):
-        for statement in _in_order(database.statements, _BEFORE):
+        for statement in before_data(database.statements):
             if not _exists(session, statement):
                 _run(session, statement.sql, statement.phase.value, log)
         for table in waiting:
@@ -145,7 +144,7 @@ def _apply_one(
         if action == "drop":
             _run(session, f"DROP TABLE IF EXISTS {name}", "drop", log)
             fail_point("after_drop")
-        for statement in _in_order(table.statements, _BEFORE):
+        for statement in before_data(table.statements):
             if _exists(session, statement):
                 _require_ours(session, statement, name, begun)
                 continue
@@ -167,13 +166,6 @@ def _require_ours(session: Session, statement: Statement, name: str, begun: bool
     )
 
 
-def _in_order(statements: Iterable[Statement], phases: Sequence[Phase]) -> list[Statement]:
-    return sorted(
-        (statement for statement in statements if statement.phase in phases),
-        key=lambda statement: _ORDER[statement.phase],
-    )
-
-
 def _exists(session: Session, statement: Statement) -> bool:
     return statement.exists is not None and bool(rows_of(session, statement.exists))
 
@@ -182,38 +174,16 @@ def _run(session: Session, sql: str, purpose: str, log: SqlLog) -> None:
     try:
         execute(session, sql)
     except (pymysql.MySQLError, OSError) as error:
-        failure = explain(error)
-        raise EngineError(
-            failure.code, f"{purpose}: {failure.message}", **{**failure.details, "statement": sql[:2000]}
-        ) from error
+        raise failed(explain(error), purpose, sql) from error
     log(sql, purpose)
 
 
 # ---------------------------------------------------------------- after the data
 
-# A kept table is the user's: only what the new rows call for is done to it.
-_FOR_KEPT_TABLES = frozenset({Phase.SEQUENCE, Phase.ANALYZE})
-
 _ORPHANS = frozenset({1452, 1216})
 # No index on the parent, types that do not match, no such table or column: what a source could have and this
 # server does not take.
 _IMPOSSIBLE = frozenset({150, 1005, 1072, 1215, 1822, 1824, 1830, 3734, 3780, 6125})
-
-
-def finishing(database: TargetDatabase, journal: Mapping[str, TableState]) -> dict[Phase, list[Statement]]:
-    """The statements that follow the data, by phase, in the order of phases."""
-    phases: dict[Phase, list[Statement]] = {
-        phase: [] for phase in Phase if _ORDER[phase] > _ORDER[Phase.DATA]
-    }
-    for table in database.tables:
-        created = journal[table.name].detail["created"]
-        for statement in table.statements:
-            if statement.phase in phases and (created or statement.phase in _FOR_KEPT_TABLES):
-                phases[statement.phase].append(statement)
-    for statement in database.statements:
-        if statement.phase in phases:
-            phases[statement.phase].append(statement)
-    return phases
 
 
 def finish_one(session: Session, checkpoints: Checkpoints, statement: Statement, log: SqlLog) -> Note | None:
@@ -231,12 +201,7 @@ def finish_one(session: Session, checkpoints: Checkpoints, statement: Statement,
             return None
         if statement.phase is Phase.FOREIGN_KEY and number in _ORPHANS | _IMPOSSIBLE:
             return _left_out(session, statement, str(error.args[-1]), number in _ORPHANS)
-        failure = explain(error, statement.table)
-        raise EngineError(
-            failure.code,
-            f"{statement.phase.value.replace('_', ' ')} {statement.object}: {failure.message}",
-            **{**failure.details, "statement": statement.sql[:2000]},
-        ) from error
+        raise failed_to_finish(explain(error, statement.table), statement) from error
     fail_point(f"during_{statement.phase.value}")
     log(statement.sql, statement.phase.value)
     return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.config import DbTarget, Policies, WriteMode
-from engine.connectors.base import Note, ReadColumn, Severity, TableRead, TargetColumn, TargetTable
+from engine.connectors import target_tables
+from engine.connectors.base import Note, ReadColumn, TableRead, TargetColumn, TargetTable
 from engine.connectors.postgres import native
 from engine.connectors.postgres.catalog import LiveColumn, LiveTable
 from engine.connectors.postgres.encode import INFINITE_INTERVALS, choose
@@ -88,7 +89,7 @@ def misfits(
     """Everything that keeps these rows from being loaded into that table."""
     name = table.name
     if live.kind not in ("r", "p"):
-        return [_refused("table-kind", f"{name} exists on the target and is not a table", name)]
+        return [target_tables.no_table(name)]
     notes: list[Note] = []
     loaded = {column.name for column in read.columns}
     planned = {column.name: column for column in table.columns if column.source in loaded}
@@ -96,21 +97,14 @@ def misfits(
         notes += _column_misfit(name, column, live.column(column.name))
     for found in live.columns:
         if found.name not in planned and found.must_be_given:
-            notes.append(
-                _refused(
-                    "column-not-given",
-                    f"{name}.{found.name} is NOT NULL without a default and the source has no such column",
-                    name,
-                    found.name,
-                )
-            )
+            notes.append(target_tables.column_not_given(name, found.name))
     if not notes:
         notes += pair_misfits(read, live_columns(table, live), target.policies, version)
     if target.write_mode is WriteMode.UPSERT:
         notes += _upsert_misfit(read, table, live)
     if live.triggers and target.policies.triggers == "refuse":
         notes.append(
-            _refused(
+            target_tables.refused(
                 "user-triggers",
                 f"{name} has enabled triggers ({', '.join(live.triggers)}): set policies.triggers to disable"
                 " or fire",
@@ -127,53 +121,23 @@ def pair_misfits(read: TableRead, table: TargetTable, policies: Policies, versio
     try:
         encoders(read, table, policies, version)
     except EngineError as error:
-        return [_refused("type-mismatch", error.message, table.name, error.details.get("column"))]
+        return [target_tables.type_mismatch(table.name, error)]
     return []
 
 
 def _column_misfit(table: str, column: TargetColumn, found: LiveColumn | None) -> list[Note]:
     if found is None:
-        return [_refused("column-missing", f"{table}.{column.name} is not on the target", table, column.name)]
+        return [target_tables.column_missing(table, column.name)]
     notes = []
     if found.generated and column.loaded:
-        notes.append(
-            _refused(
-                "column-generated",
-                f"{table}.{column.name} is generated on the target and cannot be given values",
-                table,
-                column.name,
-            )
-        )
-    if found.base == "enum" and column.labels:
-        missing = [label for label in column.labels if label not in found.labels]
-        if missing:
-            notes.append(
-                _refused(
-                    "enum-labels",
-                    f"{table}.{column.name} lacks the labels {', '.join(map(repr, missing[:5]))}",
-                    table,
-                    column.name,
-                )
-            )
+        notes.append(target_tables.column_generated(table, column.name))
+    if found.base == "enum":
+        notes += target_tables.lacking_labels(table, column.name, column.labels, found.labels)
     return notes
 
 
 def _upsert_misfit(read: TableRead, table: TargetTable, live: LiveTable) -> list[Note]:
-    by_source = {column.source: column.name for column in table.columns}
-    key = {by_source[column] for column in read.table.key_columns}
     if not live.primary_key:
-        return [_refused("upsert-without-key", f"{table.name} has no primary key on the target", table.name)]
-    if set(live.primary_key) != key:
-        return [
-            _refused(
-                "upsert-key-differs",
-                f"the primary key of {table.name} is ({', '.join(live.primary_key)}) on the target and"
-                f" ({', '.join(sorted(key))}) on the source",
-                table.name,
-            )
-        ]
-    return []
-
-
-def _refused(slug: str, message: str, table: str, column: str | None = None) -> Note:
-    return Note(Severity.REFUSED, slug, message, table=table, column=column)
+        return [target_tables.without_key(table.name, " on the target")]
+    key = target_tables.upsert_key(read, table)
+    return target_tables.other_key(table.name, live.primary_key, key, caseless=False)

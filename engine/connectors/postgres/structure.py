@@ -4,7 +4,7 @@ finished after the data. PostgreSQL's DDL is transactional, so the journal and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ from engine.connectors.base import (
     TargetDatabase,
     TargetTable,
 )
+from engine.connectors.phases import before_data, failed, failed_to_finish
 from engine.connectors.postgres.catalog import live_table
 from engine.connectors.postgres.checkpoint import Checkpoints
 from engine.connectors.postgres.identifiers import qualified, quote
@@ -33,8 +34,6 @@ DECIDED = "decided"
 READY = "ready"
 FINISHED = "finished"
 
-_BEFORE = (Phase.NAMESPACE, Phase.TYPE, Phase.TABLE)
-_ORDER = {phase: number for number, phase in enumerate(Phase)}
 _TOGETHER = 100  # tables created in one transaction: each takes several slots of the server's lock table
 
 
@@ -108,7 +107,7 @@ def create(
 ) -> None:
     """Make what is decided and not there yet. `journal` is read after `decide`."""
     with session.transaction():
-        for statement in _in_order(database.statements, _BEFORE):
+        for statement in before_data(database.statements):
             _once(session, statement, log)
         checkpoints.guard(session)
     waiting = [table for table in database.tables if journal[table.name].state == DECIDED]
@@ -117,18 +116,11 @@ def create(
             for table in waiting[first : first + _TOGETHER]:
                 state = journal[table.name]
                 if state.detail["created"]:
-                    for statement in _in_order(table.statements, _BEFORE):
+                    for statement in before_data(table.statements):
                         _once(session, statement, log, must_be_new=statement.phase is Phase.TABLE)
                 checkpoints.put_table(session, table.name, READY, state.detail)
             checkpoints.guard(session)
             fail_point("before_create_commit")
-
-
-def _in_order(statements: Iterable[Statement], phases: Sequence[Phase]) -> list[Statement]:
-    return sorted(
-        (statement for statement in statements if statement.phase in phases),
-        key=lambda statement: _ORDER[statement.phase],
-    )
 
 
 def _once(session: PgConnection, statement: Statement, log: SqlLog, must_be_new: bool = False) -> None:
@@ -153,33 +145,11 @@ def _run(session: PgConnection, sql: str, purpose: str, log: SqlLog) -> None:
     try:
         session.execute(sql)
     except psycopg.Error as error:
-        failure = explain(error)
-        raise EngineError(
-            failure.code, f"{purpose}: {failure.message}", **{**failure.details, "statement": sql[:2000]}
-        ) from error
+        raise failed(explain(error), purpose, sql) from error
     log(sql, purpose)
 
 
 # ---------------------------------------------------------------- after the data
-
-# A kept table is the user's: only what the new rows call for is done to it.
-_FOR_KEPT_TABLES = frozenset({Phase.SEQUENCE, Phase.ANALYZE})
-
-
-def finishing(database: TargetDatabase, journal: Mapping[str, TableState]) -> dict[Phase, list[Statement]]:
-    """The statements that follow the data, by phase, in the order of phases."""
-    phases: dict[Phase, list[Statement]] = {
-        phase: [] for phase in Phase if _ORDER[phase] > _ORDER[Phase.DATA]
-    }
-    for table in database.tables:
-        created = journal[table.name].detail["created"]
-        for statement in table.statements:
-            if statement.phase in phases and (created or statement.phase in _FOR_KEPT_TABLES):
-                phases[statement.phase].append(statement)
-    for statement in database.statements:
-        if statement.phase in phases:
-            phases[statement.phase].append(statement)
-    return phases
 
 
 def finish_one(
@@ -196,21 +166,12 @@ def finish_one(
             fail_point(f"during_{statement.phase.value}")
     except (pg.ForeignKeyViolation, pg.CheckViolation) as error:
         if statement.phase is not Phase.VALIDATE:
-            raise _failed(error, statement) from error
+            raise failed_to_finish(explain(error), statement) from error
         return _violations(session, checkpoints.schema, statement, error)
     except psycopg.Error as error:
-        raise _failed(error, statement) from error
+        raise failed_to_finish(explain(error), statement) from error
     log(statement.sql, statement.phase.value)
     return None
-
-
-def _failed(error: psycopg.Error, statement: Statement) -> EngineError:
-    failure = explain(error)
-    return EngineError(
-        failure.code,
-        f"{statement.phase.value.replace('_', ' ')} {statement.object}: {failure.message}",
-        **{**failure.details, "table": statement.table, "statement": statement.sql[:2000]},
-    )
 
 
 _FOREIGN_KEY = """

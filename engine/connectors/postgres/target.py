@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
+from engine.connectors import phases, target_tables
 from engine.connectors.base import (
     Facts,
     LoadTable,
     Note,
     Phase,
     ServerInfo,
-    Severity,
     SqlLog,
     Statement,
     TableRead,
@@ -106,23 +106,12 @@ class PostgresTarget:
         live = self.live(table.name)
         policy, mode = self.spec.schema_policy, self.spec.write_mode
         if table.name in (CHECKPOINT_TABLE, TYPES_TABLE):
-            return [_refused("reserved-name", f"{table.name} is the name of our own table", table.name)]
+            return [target_tables.reserved(table.name)]
         if live is None:
-            if policy is SchemaPolicy.VALIDATE_EXISTING:
-                return [_refused("table-missing", f"{table.name} is not on the target", table.name)]
-            if not self.spec.structure_options.tables:
-                return [
-                    _refused(
-                        "table-missing",
-                        f"{table.name} is not on the target and structureOptions.tables is off",
-                        table.name,
-                    )
-                ]
-            if mode is WriteMode.UPSERT and not table.source.primary_key:
-                return [_refused("upsert-without-key", f"{table.name} has no primary key", table.name)]
-            return self._pairs(read, table)
+            refusals = target_tables.missing(table, self.spec, table.source.primary_key)
+            return refusals or self._pairs(read, table)
         if policy is SchemaPolicy.FAIL_IF_EXISTS:
-            return [_refused("table-exists", f"{table.name} exists on the target", table.name)]
+            return [target_tables.present(table.name)]
         if policy is SchemaPolicy.DROP_AND_RECREATE:
             return self._pairs(read, table)
         notes = fit.misfits(read, table, live, self.spec, self._version)
@@ -132,7 +121,7 @@ class PostgresTarget:
         if mode is WriteMode.FAIL_IF_NOT_EMPTY and catalog.has_rows(
             self._session, qualified(self.schema, table.name)
         ):
-            notes.append(_refused("table-not-empty", f"{table.name} has rows on the target", table.name))
+            notes.append(target_tables.not_empty(table.name))
         return notes
 
     def _pairs(self, read: TableRead, table: TargetTable) -> list[Note]:
@@ -151,29 +140,17 @@ class PostgresTarget:
         if found and found[0]:
             return []
         message = "the target's lc_monetary writes money in another way than with a point and two digits"
-        return [_refused("money-locale", message, table.name)]
+        return [target_tables.refused("money-locale", message, table.name)]
 
     def _half_loaded(self, name: str) -> list[Note]:
-        """Adding rows to what another stream left half-way would double those it has committed."""
         if not self._has_checkpoints():
             return []
-        return [
-            _refused(
-                "half-loaded",
-                f"{name} holds rows of the unfinished stream {other}: resume that stream, drop its"
-                " checkpoints (stop with cleanup=true), or choose truncate_and_load or drop_and_recreate",
-                name,
-            )
-            for other in self.checkpoints.unfinished_others(self._session, name)
-        ]
+        return target_tables.half_loaded(name, self.checkpoints.unfinished_others(self._session, name))
 
     def _has_checkpoints(self) -> bool:
         if self.missing_database:
             return False
-        found = self._session.execute(
-            "SELECT to_regclass(%s) IS NOT NULL", (qualified(self.schema, CHECKPOINT_TABLE),)
-        ).fetchone()
-        return bool(found and found[0])
+        return self.checkpoints.exists(self._session)
 
     def as_found(self, table: TargetTable) -> TargetTable:
         """The table with its live column types, where it is there and stays."""
@@ -185,31 +162,15 @@ class PostgresTarget:
 
         Only keys that are on the target now count: those of created tables are added after the data.
         """
-        names = {table.name for table in tables}
-        needs: dict[str, set[str]] = {}
-        for name in names:
-            live = self.live(name)
-            references = live.references if live is not None else ()
-            needs[name] = {
-                other for schema, other in references if schema == self.schema and other in names
-            } - {name}
-        waves: list[list[str]] = []
-        placed: set[str] = set()
-        while len(placed) < len(names):
-            wave = sorted(name for name in names - placed if needs[name] <= placed)
-            if not wave:
-                circle = sorted(names - placed)
-                message = (
-                    f"foreign keys on the target go in a circle among {', '.join(circle)}: drop one first"
-                )
-                return [*waves, circle], [_refused("fk-cycle", message, circle[0])]
-            waves.append(wave)
-            placed.update(wave)
-        return waves, []
+        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
+
+    def _parents(self, name: str) -> set[str]:
+        live = self.live(name)
+        references = live.references if live is not None else ()
+        return {other for schema, other in references if schema == self.schema}
 
     def references_itself(self, name: str) -> bool:
-        live = self.live(name)
-        return live is not None and (self.schema, name) in live.references
+        return name in self._parents(name)
 
     def encoder(self, read: TableRead, table: TargetTable) -> CopyEncoder:
         specs = fit.encoders(read, table, self.spec.policies, self._version)
@@ -276,9 +237,7 @@ class PostgresTarget:
         """Where the rows go, by what is on the target now."""
         live = self.live(table.name)
         if live is None:
-            raise EngineError(
-                Code.STRUCTURE_MISMATCH, f"{table.name} vanished from the target", table=table.name
-            )
+            raise target_tables.vanished(table.name)
         names = {column.source: column.name for column in table.columns}
         return LoadTable(
             schema=self.schema,
@@ -310,11 +269,11 @@ class PostgresTarget:
     ) -> dict[Phase, list[Statement]]:
         """What is left to do after the data; and the source's types of the columns that were made go into a
         table beside them."""
-        phases = structure.finishing(database, journal)
+        found = phases.finishing(database, journal)
         created = [table for table in database.tables if journal[table.name].detail["created"]]
         for statement in manifest.statements(self.schema, created):
-            phases[statement.phase].append(statement)
-        return phases
+            found[statement.phase].append(statement)
+        return found
 
     def forget(self) -> None:
         """Remove this stream's checkpoint rows: after the store says FINISHED, or for cleanup."""
@@ -340,7 +299,3 @@ class Finisher:
 
     def close(self) -> None:
         self._session.close()
-
-
-def _refused(slug: str, message: str, table: str) -> Note:
-    return Note(Severity.REFUSED, slug, message, table=table)
