@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,6 +87,19 @@ def _bytes_of(text: pa.Array) -> memoryview:
     return memoryview(data)[places[text.offset] : places[text.offset + len(text)]]
 
 
+def _octets(text: pa.Array) -> np.ndarray:
+    return np.frombuffer(_bytes_of(text), np.uint8)
+
+
+def _holds(text: pa.Array, char: str) -> bool:
+    """Whether a character stands anywhere in the values; it may be said of one behind a NULL too."""
+    return (
+        bool((_octets(text) == ord(char)).any())
+        if char.isascii()
+        else any_true(pc.match_substring(text, char))
+    )
+
+
 def _floats(array: pa.Array) -> pa.Array:
     """Shortest text that reads back as the same number; -0.0 keeps its sign with every reader."""
     text = pc.cast(array, pa.string())
@@ -148,7 +162,7 @@ class CsvEncoder(TextEncoder):
             pending += self._csv.delimiter if at else ""
             text = cells.render(array)
             if cells.quoted:
-                if any_true(pc.match_substring(text, quote)):
+                if _holds(text, quote):
                     text = pc.replace_substring(text, quote, quote * 2)
                 if not text.null_count:
                     pieces += [pa.scalar(pending + quote), text]
@@ -238,28 +252,30 @@ def _json_cells(encoding: Encoding, arrow: pa.DataType, image: Image, lines: boo
     return Cells(_plain, quoted=arrow in (pa.int64(), pa.uint64()))
 
 
-_CONTROL = {
-    chr(code): {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}.get(code, f"\\u{code:04x}")
-    for code in range(32)
+_SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+_ESCAPES = {  # the backslash first, which the others bring in
+    **{92: "\\\\", 34: '\\"'},
+    **{code: _SHORT.get(code, f"\\u{code:04x}") for code in range(32)},
 }
 
 
 def json_escaped(text: pa.Array) -> pa.Array:
     """The characters of JSON strings, without the quotes around them."""
-    if not any_true(pc.match_substring_regex(text, r'[\x00-\x1f"\\]')):
+    octets = _octets(text)
+    if not ((octets < 32).any() or (octets == 34).any() or (octets == 92).any()):
         return text
-    text = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), '"', '\\"')
-    if any_true(pc.match_substring_regex(text, r"[\x00-\x1f]")):
-        for char, escape in _CONTROL.items():
-            if any_true(pc.match_substring(text, char)):
-                text = pc.replace_substring(text, char, escape)
+    there = np.zeros(256, np.bool_)
+    there[octets] = True
+    for code, escape in _ESCAPES.items():
+        if there[code]:
+            text = pc.replace_substring(text, chr(code), escape)
     return text
 
 
 def _json_nested(text: pa.Array) -> pa.Array:
     """A line end between the parts of a JSON text would end a row of JSONL."""
     for char in "\r\n":
-        if any_true(pc.match_substring(text, char)):
+        if _holds(text, char):
             text = pc.replace_substring(text, char, " ")
     return text
 
