@@ -63,7 +63,6 @@ cdef enum Status:
 cdef enum:
     MAX_PACKET = 0xFFFFFF
     LEAST_SPACE = 65536
-    FIRST_ROWS = 1024
     MAX_DAYS = 1000000
 
 cdef struct Column:
@@ -86,19 +85,7 @@ cdef struct Column:
     int64_t touched
 
 
-cdef class _Block:
-    """Memory of one Arrow buffer; freed when the last array over it is."""
-
-    cdef void* memory
-
-    def __dealloc__(self):
-        free(self.memory)
-
-
-cdef object _buffer(void* memory, size_t size):
-    cdef _Block block = _Block.__new__(_Block)
-    block.memory = memory
-    return pa.foreign_buffer(<uint64_t>memory, size, base=block)
+include "column_buffers.pxi"
 
 
 cdef inline uint32_t _u16(const uint8_t* p) noexcept nogil:
@@ -368,54 +355,21 @@ cdef class RowDecoder:
         cdef int number
         cdef Column* column
         cdef int64_t rows = self.rows
-        cdef void* memory
         arrays = []
         for number in range(self.count):
             column = &self.columns[number]
-            buffers = [None]
-            # Memory given to a buffer is no longer ours, whatever happens next.
-            memory, column.valid = column.valid, NULL
-            if column.nulls:
-                buffers[0] = _buffer(memory, (rows + 7) // 8)
-            else:
-                free(memory)
-            memory, column.values = column.values, NULL
-            if column.op == BYTES or column.op == LARGE_BYTES:
-                buffers.append(_buffer(memory, (rows + 1) * column.width))
-                buffers.append(self._shrunk(column))
-            else:
-                buffers.append(_buffer(memory, rows * column.width))
+            variable = column.op == BYTES or column.op == LARGE_BYTES
+            buffers = [_validity(column, rows), *_contents(column, rows, variable)]
             arrays.append(pa.Array.from_buffers(self.specs[number].arrow, rows, buffers, null_count=column.nulls))
             column.nulls = 0
         self.rows = self.room = 0
         self.used = 0
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    cdef object _shrunk(self, Column* column):
-        """The bytes of a column as a buffer no larger than they need."""
-        cdef void* memory = column.data
-        cdef size_t size = column.data_size
-        if memory == NULL:
-            return pa.py_buffer(b"")
-        if column.data_room - size > column.data_room // 4 and column.data_room > LEAST_SPACE:
-            memory = realloc(column.data, max(size, 1))
-            if memory == NULL:
-                memory = column.data
-        column.data = NULL
-        column.data_size = column.data_room = 0
-        return _buffer(memory, size)
-
     cdef void _free_batch(self) noexcept:
         cdef int number
-        cdef Column* column
         for number in range(self.count):
-            column = &self.columns[number]
-            free(column.values)
-            free(column.valid)
-            free(column.data)
-            column.values = column.valid = column.data = NULL
-            column.data_size = column.data_room = 0
-            column.nulls = 0
+            _freed(&self.columns[number])
         self.rows = self.room = 0
         self.used = 0
 
@@ -502,28 +456,12 @@ cdef class RowDecoder:
     cdef bint _grow(self) noexcept nogil:
         """Room for more rows in every column; False without memory."""
         cdef int64_t room = max(FIRST_ROWS, 2 * self.room)
-        cdef int64_t old = (self.room + 7) // 8
-        cdef int64_t bits
         cdef int number
-        cdef Column* column
-        cdef void* memory
-        cdef bint first = self.room == 0
         if room > self.batch_rows:
             room = self.batch_rows
-        bits = (room + 7) // 8
         for number in range(self.count):
-            column = &self.columns[number]
-            memory = realloc(column.values, (room + 1) * column.width)
-            if memory == NULL:
+            if not _widened(&self.columns[number], room, self.room):
                 return False
-            column.values = <uint8_t*>memory
-            if first:
-                memset(column.values, 0, column.width)  # the first offset
-            memory = realloc(column.valid, bits)
-            if memory == NULL:
-                return False
-            column.valid = <uint8_t*>memory
-            memset(column.valid + old, 0xFF, bits - old)
         self.room = room
         return True
 

@@ -86,7 +86,6 @@ cdef enum:
     SIGNATURE_BYTES = 11
     HEADER = 19
     LARGEST_EXTENSION = 1048576
-    FIRST_ROWS = 1024
     LEAST_DATA = 4096
 
 cdef int64_t DAYS_APART = EPOCH_DAYS
@@ -105,9 +104,6 @@ def libpq_version():
     return PQlibVersion()
 
 
-include "pgread_framing.pxi"
-
-
 cdef struct Column:
     int op
     int size  # bytes on the wire, 0 for any
@@ -120,6 +116,10 @@ cdef struct Column:
     int32_t* months
     int32_t* days
     int64_t nulls
+
+
+include "column_buffers.pxi"
+include "pgread_framing.pxi"
 
 
 cdef class CopyDecoder(_Framing):
@@ -174,9 +174,7 @@ cdef class CopyDecoder(_Framing):
             return
         for number in range(self.count):
             column = &self.columns[number]
-            free(column.values)
-            free(column.valid)
-            free(column.data)
+            _freed(column)
             free(column.months)
             free(column.days)
         free(self.columns)
@@ -240,17 +238,11 @@ cdef class CopyDecoder(_Framing):
         for number in range(self.count):
             column = &self.columns[number]
             arrow = self.specs[number].arrow
-            buffers = [None]
-            nulls, column.nulls = column.nulls, 0
-            # Memory given to a buffer is no longer ours, whatever happens next.
-            memory, column.valid = column.valid, NULL
-            if nulls:
-                buffers[0] = _buffer(memory, (rows + 7) // 8)
-            else:
-                free(memory)
-            memory, column.values = column.values, NULL
+            nulls = column.nulls
+            buffers = [_validity(column, rows)]
+            column.nulls = 0
             if column.op == INTERVAL:
-                micros = _buffer(memory, rows * 8)
+                (micros,) = _contents(column, rows, False)
                 memory, column.months = column.months, NULL
                 months = _buffer(memory, rows * 4)
                 memory, column.days = column.days, NULL
@@ -261,27 +253,9 @@ cdef class CopyDecoder(_Framing):
                 ]
                 arrays.append(pa.Array.from_buffers(arrow, rows, buffers, nulls, children=children))
                 continue
-            if self._variable(column):
-                buffers.append(_buffer(memory, (rows + 1) * column.width))
-                buffers.append(self._shrunk(column))
-            else:
-                buffers.append(_buffer(memory, rows * column.width))
+            buffers += _contents(column, rows, self._variable(column))
             arrays.append(pa.Array.from_buffers(arrow, rows, buffers, null_count=nulls))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    cdef object _shrunk(self, Column* column):
-        """The bytes of a column as a buffer no larger than they need."""
-        cdef void* memory = column.data
-        cdef size_t size = column.data_size
-        if memory == NULL:
-            return pa.py_buffer(b"")
-        if column.data_room > 65536 and column.data_room - size > column.data_room // 4:
-            memory = realloc(column.data, max(size, 1))
-            if memory == NULL:
-                memory = column.data
-        column.data = NULL
-        column.data_size = column.data_room = 0
-        return _buffer(memory, size)
 
     cdef inline bint _variable(self, Column* column) noexcept nogil:
         return (
@@ -295,27 +269,15 @@ cdef class CopyDecoder(_Framing):
     cdef bint _grow(self) noexcept nogil:
         """Room for more rows in every column; False without memory."""
         cdef int64_t space = max(FIRST_ROWS, 2 * self.space)
-        cdef int64_t old = (self.space + 7) // 8
-        cdef int64_t bits
         cdef int number
         cdef Column* column
         cdef void* memory
         if space > self.batch_rows:
             space = self.batch_rows
-        bits = (space + 7) // 8
         for number in range(self.count):
             column = &self.columns[number]
-            memory = realloc(column.values, (space + 1) * column.width)
-            if memory == NULL:
+            if not _widened(column, space, self.space):
                 return False
-            column.values = <uint8_t*>memory
-            if self.space == 0:
-                memset(column.values, 0, column.width)  # the first offset
-            memory = realloc(column.valid, bits)
-            if memory == NULL:
-                return False
-            column.valid = <uint8_t*>memory
-            memset(column.valid + old, 0xFF, bits - old)
             if column.op == INTERVAL:
                 memory = realloc(column.months, space * 4)
                 if memory == NULL:

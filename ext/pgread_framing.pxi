@@ -1,21 +1,6 @@
 # The stream cut into rows: bytes fed, or messages of libpq. Part of pgread.pyx.
 
 
-cdef class _Block:
-    """Memory of one buffer; freed when the last array or view over it is."""
-
-    cdef void* memory
-
-    def __dealloc__(self):
-        free(self.memory)
-
-
-cdef object _buffer(void* memory, size_t size):
-    cdef _Block block = _Block.__new__(_Block)
-    block.memory = memory
-    return pa.foreign_buffer(<uint64_t>memory, size, base=block)
-
-
 cdef inline uint16_t _u16(const uint8_t* p) noexcept nogil:
     cdef uint16_t value
     memcpy(&value, p, 2)
