@@ -104,15 +104,22 @@ class TableFormat:
 
 
 class PartLoader:
-    """A Loader: writes the parts of a chunk, then commits all of them with one entry of the journal."""
+    """A Loader: writes the parts of a chunk, then commits all of them with one entry of the journal. `failed`
+    is told of an attempt that may have left something behind."""
 
     def __init__(
-        self, storage: Storage, where: Layout, journal: Journal, tables: Callable[[str], TableFormat]
+        self,
+        storage: Storage,
+        where: Layout,
+        journal: Journal,
+        tables: Callable[[str], TableFormat],
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._where = where
         self._journal = journal
         self._tables = tables
+        self._failed = failed
 
     def load(self, table: LoadTable, chunk: int, encoded: Iterable[tuple[Encoded, int]]) -> LoadResult:
         """As the protocol says. Chunk 0 makes a file even without rows, so that a schema is always there."""
@@ -123,6 +130,7 @@ class PartLoader:
                 writing.write(rows, count)
             files = writing.finish()
         except BaseException:
+            self._failed()
             writing.drop()
             raise
         fail_point("before_chunk_commit")
@@ -131,6 +139,7 @@ class PartLoader:
             self._journal.commit_chunk(table.name, chunk, result.rows, result.bytes, files)
         except EngineError as error:
             # Whatever else went wrong, the entry may be there: the end of the stream sorts it out.
+            self._failed()
             if error.code is Code.EPOCH_SUPERSEDED:
                 writing.drop()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -57,6 +58,7 @@ class FormatTarget:
         self._manifest = self._read_manifest()
         self._formats: dict[str, TableFormat] = {}
         self._digits: dict[str, Digits] = {}  # by target table, as found by the plan
+        self._untidy = threading.Event()  # a chunk was tried again: what it wrote first may still lie there
 
     def _read_manifest(self) -> Manifest:
         found = self.storage.get(self.where.manifest)
@@ -206,7 +208,7 @@ class FormatTarget:
             journal = self._journal.tables()
             modes = {name: WriteMode(journal[name].detail["mode"]) for name in self._formats}
             Publisher(self.storage, self.where, self._journal, self._formats, modes).publish()
-            if self._journal.epoch > 1:
+            if self._journal.epoch > 1 or self._untidy.is_set():
                 self._sweep()
         self._journal.put_stream(state, detail)
         if state == "finished" and self.where.single:  # the pieces, once nobody joins them again
@@ -238,7 +240,9 @@ class FormatTarget:
         return LoadTable(self.where.folder, table.name, format_.names, self.spec.write_mode)
 
     def loader(self) -> PartLoader:
-        return PartLoader(self.storage, self.where, self._journal, lambda name: self._formats[name])
+        return PartLoader(
+            self.storage, self.where, self._journal, lambda name: self._formats[name], self._untidy.set
+        )
 
     def finishing(
         self, database: TargetDatabase, journal: Mapping[str, TableState]

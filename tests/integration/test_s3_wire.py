@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from benchmarks.certificates import Certificates
 from engine import ids
 from engine.config import Connection, StreamConfig
 from engine.connectors import registry
+from engine.connectors.s3 import client as s3_client
 from engine.connectors.s3.client import open_client
 from engine.connectors.s3.storage import S3Storage
 from engine.errors import Code, EngineError
@@ -217,6 +220,48 @@ def test_encryption_and_class_of_what_is_written(
     own = {name: value for name, value in headers.items() if name != _CLASS}
     assert made["own"]
     assert all(said(request) == own for request in made["own"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "attempts"),
+    [
+        ("lost", "begin", 5),
+        ("lost", "part", 5),
+        ("503", "part", 5),
+        ("reset", "part", 5),
+        ("lost", "complete", 5),
+        ("reset", "complete", 5),
+        ("503", "complete", 5),
+        # No second request: the whole chunk is written again, under another name.
+        ("lost", "begin", 1),
+        ("lost", "complete", 1),
+        ("lost", "PUT", 1),
+    ],
+)
+def test_faults_of_an_upload(
+    s3_proxy: S3Proxy, bucket: str, monkeypatch: pytest.MonkeyPatch, kind: str, action: str, attempts: int
+) -> None:
+    """slugs: s3-faults, s3-abort-multipart. Nothing lies there in the end but what the manifest lists."""
+    if action != "PUT":
+        monkeypatch.setattr("engine.connectors.s3.upload.PART_BYTES", 16_384)
+    monkeypatch.setattr(
+        "engine.connectors.s3.client.make_client", partial(s3_client.make_client, attempts=attempts)
+    )
+    plain = s3.connection(s3_proxy.server.endpoint)
+    put(plain, bucket, "in/t.csv")
+    fault = s3_proxy.fault(kind, when=lambda request: request.action == action and "/part-" in request.path)
+    stream = job(plain, s3.connection(s3_proxy.endpoint), bucket, {"prefixes": ["in/"]}, None, "csv")
+    finish(stream)
+    cleanup(stream)
+    assert fault.seen > 1
+    folder = s3_proxy.server.root / bucket / "out"
+    assert rows_in(folder.parent) == EVERY
+    listed = {file.path for table in files.manifest(folder).tables for file in table.files}
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert there == listed | {"_dbstreams_manifest.json"}
+    with open_client(plain) as client, contextlib.suppress(client.exceptions.NoSuchUpload):
+        # That is how rclone says that there never were any.
+        assert client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
 # ---------------------------------------------------------------- rights

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.connectors.s3 import client as s3_client
-from engine.connectors.s3.client import S3Client
+from engine.connectors.s3.client import S3Client, code_of
 from engine.errors import Code, EngineError
 from engine.formats.storage import PartWriter, StoredFile
 
@@ -62,9 +62,10 @@ class UploadWriter(PartWriter):
         """Hand the buffer to the uploading threads; wait while enough parts are under way."""
         with explained():
             if self._upload_id is None:
-                self._upload_id = self._client.create_multipart_upload(**self._object, **self._written)[
-                    "UploadId"
-                ]
+                begun = self._client.create_multipart_upload(**self._object, **self._written)
+                self._upload_id = str(begun["UploadId"])
+                if begun["ResponseMetadata"].get("RetryAttempts"):
+                    self._abort_others()
                 self._pool = ThreadPoolExecutor(PARTS_UNDER_WAY, thread_name_prefix="upload")
             while len(self._under_way) >= PARTS_UNDER_WAY:
                 self._under_way.popleft().result()
@@ -73,6 +74,17 @@ class UploadWriter(PartWriter):
             self._buffer = bytearray()
             self._parts.append(part)
             self._under_way.append(part)
+
+    def _abort_others(self) -> None:
+        """An upload may have begun whose answer was lost. What cannot be listed or aborted is left to the end
+        of the stream."""
+        with contextlib.suppress(BotoCoreError, ClientError):
+            found = self._client.list_multipart_uploads(
+                Bucket=self._object["Bucket"], Prefix=self._object["Key"]
+            )
+            for upload in found.get("Uploads", []):
+                if upload["Key"] == self._object["Key"] and upload["UploadId"] != self._upload_id:
+                    self._client.abort_multipart_upload(**self._object, UploadId=upload["UploadId"])
 
     def _upload(self, number: int, data: bytearray) -> str:
         assert self._upload_id is not None
@@ -109,12 +121,26 @@ class UploadWriter(PartWriter):
         parts = [
             {"PartNumber": number, "ETag": part.result()} for number, part in enumerate(self._parts, start=1)
         ]
-        self._client.complete_multipart_upload(
-            **self._object,
-            UploadId=self._upload_id,
-            MultipartUpload={"Parts": parts},
-        )
+        try:
+            self._client.complete_multipart_upload(
+                **self._object,
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": parts},
+            )
+        except ClientError as error:
+            if not (code_of(error) == "NoSuchUpload" and self._is_there(parts)):
+                raise
         self._close_pool()
+
+    def _is_there(self, parts: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the upload was completed by a request whose answer was lost. An ETag of several parts ends
+        in how many there are; where it does not, the size must do."""
+        try:
+            found = self._client.head_object(**self._object)
+        except ClientError:
+            return False
+        count = found["ETag"].strip('"').partition("-")[2]
+        return bool(found["ContentLength"] == self._size and count in ("", str(len(parts))))
 
     def abort(self) -> None:
         self._buffer = bytearray()
