@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.config import Policies, StructureOptions
-from engine.connectors.base import Facts, Note, Severity, Statement
+from engine.connectors.base import Facts, Note, Statement
+from engine.connectors.mapped import Mapped
 from engine.connectors.mysql.target_names import Names, Namespace
 from engine.connectors.mysql.target_server import TargetServer
 from engine.connectors.mysql.target_types import FAMILY, MappedType
@@ -39,7 +40,7 @@ class MappedColumn:
 
 
 @dataclass(slots=True)
-class MappedTable:
+class MappedTable(Mapped[MappedColumn]):
     source: Table
     schema: str
     name: str
@@ -55,31 +56,9 @@ class MappedTable:
     def is_family(self) -> bool:
         return self.source.dialect in FAMILY
 
-    def find(self, name: str | None) -> MappedColumn | None:
-        """The column meant by a reference of the source; names of columns have no case on MySQL."""
-        if name is None:
-            return None
-        if name in self.columns:
-            return self.columns[name]
-        alike = [column for known, column in self.columns.items() if known.casefold() == name.casefold()]
-        return alike[0] if len(alike) == 1 and self.is_family else None
-
-    def note(
-        self,
-        severity: Severity,
-        slug: str,
-        message: str,
-        column: str | None = None,
-        policy: str | None = None,
-        count: int | None = None,
-    ) -> None:
-        self.notes.append(Note(severity, slug, message, self.source.name, column, policy, count))
-
-    def warn(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
-        self.note(Severity.WARNING, slug, message, column, policy)
-
-    def inform(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
-        self.note(Severity.INFO, slug, message, column, policy)
+    @property
+    def caseless(self) -> bool:
+        return self.is_family
 
 
 @dataclass(slots=True)

@@ -6,13 +6,13 @@ stream finds the objects the first one made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from engine.config import Policies
 from engine.connectors.base import Note, Severity
-from engine.errors import Code, EngineError
+from engine.connectors.renames import Path, resolved
 from engine.schema import COPIED_KINDS, Database, Table
 
 MAX_CHARS = 64
@@ -83,7 +83,7 @@ def resolve_names(
     server cannot hold. Names the policies refuse, and tables that fall together, become REFUSED notes.
     """
     tables = copied_tables(source)
-    wanted = _renames(tables, rename)
+    wanted = resolved(tables, rename, _rename_problem)
     names = Names()
     relations = Namespace(str if exact_tables else str.casefold)
     for table in tables:
@@ -138,27 +138,7 @@ class _Choice:
         self.notes.append(Note(severity, slug, message, self.table, self.column, policy))
 
 
-def _renames(tables: Iterable[Table], rename: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """(table,) or (table, column) of the source → the user's new name."""
-    meanings: dict[str, list[tuple[str, ...]]] = {}
-    for table in tables:
-        meanings.setdefault(f"{table.schema}.{table.name}", []).append((table.name,))
-        for column in table.columns:
-            key = f"{table.schema}.{table.name}.{column.name}"
-            meanings.setdefault(key, []).append((table.name, column.name))
-    problems = []
-    for key, new in rename.items():
-        found = meanings.get(key, [])
-        problem = None
-        if not found:
-            problem = "no table or column of the stream has this name"
-        elif len(found) > 1:
-            problem = "this name could mean a table or a column; it cannot be renamed here"
-        elif not storable(new):
-            problem = f"a name of MySQL has 1 to {MAX_CHARS} characters and no blank at its end"
-        if problem:
-            problems.append({"field": f"target.spec.db.rename.{key}", "problem": problem})
-    if problems:
-        first = problems[0]
-        raise EngineError(Code.VALIDATION_FAILED, f"{first['field']}: {first['problem']}", fields=problems)
-    return {meanings[key][0]: new for key, new in rename.items()}
+def _rename_problem(path: Path, new: str) -> str | None:
+    if storable(new):
+        return None
+    return f"a name of MySQL has 1 to {MAX_CHARS} characters and no blank at its end"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.config import Policies, StructureOptions
-from engine.connectors.base import ColumnFacts, Facts, Note, Severity, Statement
+from engine.connectors.base import ColumnFacts, Facts, Note, Statement
+from engine.connectors.mapped import Mapped
 from engine.connectors.postgres.keys import Ref, Shared, column_facts
 from engine.connectors.postgres.names import Names, Namespace
 from engine.connectors.postgres.types import ColumnType, Remark
@@ -55,7 +56,7 @@ class MappedColumn:
 
 
 @dataclass(slots=True)
-class MappedTable:
+class MappedTable(Mapped[MappedColumn]):
     source: Table
     schema: str
     name: str
@@ -67,32 +68,6 @@ class MappedTable:
     unique: list[tuple[str, ...]] = field(default_factory=list)  # source columns of unique keys that are made
     server_version: int = 150000
     functions: frozenset[str] = frozenset()  # built in on the target; empty when that is not known
-
-    def find(self, name: str | None) -> MappedColumn | None:
-        """The column meant by a reference of the source; names of columns have no case there."""
-        if name is None:
-            return None
-        if name in self.columns:
-            return self.columns[name]
-        alike = [column for known, column in self.columns.items() if known.casefold() == name.casefold()]
-        return alike[0] if len(alike) == 1 else None
-
-    def note(
-        self,
-        severity: Severity,
-        slug: str,
-        message: str,
-        column: str | None = None,
-        policy: str | None = None,
-        count: int | None = None,
-    ) -> None:
-        self.notes.append(Note(severity, slug, message, self.source.name, column, policy, count))
-
-    def warn(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
-        self.note(Severity.WARNING, slug, message, column, policy)
-
-    def inform(self, slug: str, message: str, column: str | None = None, policy: str | None = None) -> None:
-        self.note(Severity.INFO, slug, message, column, policy)
 
     def remark(self, column: str, remark: Remark) -> None:
         self.note(remark.severity, remark.slug, remark.message, column, remark.policy, remark.count)

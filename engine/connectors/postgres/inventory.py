@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.connectors.base import Note, Severity
+from engine.connectors.base import Severity
+from engine.connectors.mapped import not_copied
 from engine.connectors.postgres.context import MappedDatabase, MappedTable
-from engine.schema import TableKind
 
 MAX_COLUMNS = 1600  # PostgreSQL, MaxHeapAttributeNumber
 MAX_ROW = 8160  # bytes of a row on its page
@@ -14,38 +14,13 @@ _TOASTED = 18  # bytes left in the row of a value stored outside
 
 def note_database(database: MappedDatabase) -> None:
     """Views, routines, triggers and events of the source."""
-    source = database.source
-    for view in source.views:
-        _warn(database, "view-not-copied", f"The view {view.name!r} is not copied.")
-    for table in source.tables:
-        if table.kind is TableKind.VIEW:
-            _warn(database, "view-not-copied", f"The view {table.name!r} is not copied.")
-    for routine in source.routines:
-        message = f"The {routine.kind.lower()} {routine.name!r} is not copied."
-        _warn(database, "routine-not-copied", message)
-    for trigger in source.triggers:
-        message = f"The trigger {trigger.name!r} ({trigger.timing} {trigger.event}) is not copied."
-        database.notes.append(Note(Severity.WARNING, "trigger-not-copied", message, trigger.table))
-    for event in source.events:
-        _warn(database, "event-not-copied", f"The event {event.name!r} is not copied.")
-
-
-def _warn(database: MappedDatabase, slug: str, message: str) -> None:
-    database.notes.append(Note(Severity.WARNING, slug, message))
+    database.notes += not_copied(database.source)
 
 
 def note_table(table: MappedTable) -> None:
     """What the table itself loses, and what it may not be able to hold."""
-    source = table.source
-    if source.partitions:
-        count, method = len(source.partitions), source.partitions[0].method
-        message = f"{count} partitions ({method}) become one plain table."
-        table.inform("partitions-flattened", message)
-    if source.kind is TableKind.SYSTEM_VERSIONED:
-        table.warn("system-versioned", "Only the current rows are copied, not their history.")
-    if not source.primary_key:
-        table.inform("no-primary-key", "The table has no primary key.")
-    for column in source.columns:
+    table.note_losses()
+    for column in table.source.columns:
         if column.invisible:
             table.inform("invisible-column", "Invisible on the source; a plain column here.", column.name)
     _note_width(table)

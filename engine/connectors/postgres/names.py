@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from engine.config import Policies
 from engine.connectors.base import Note, Severity
-from engine.errors import Code, EngineError
+from engine.connectors.renames import Path, resolved
 from engine.schema import COPIED_KINDS, Database, Table
 
 MAX_BYTES = 63  # NAMEDATALEN - 1
@@ -102,24 +102,24 @@ def resolve_names(source: Database, policies: Policies, rename: Mapping[str, str
     PostgreSQL cannot hold. Names the policies refuse, and names that fall together, become REFUSED notes.
     """
     tables = copied_tables(source)
-    renamed = _Renames(source, tables, rename)
+    renamed = resolved(tables, rename, _rename_problem, sequences=source.sequences)
     names = Names()
     scope = _Scope(policies, names.relations, "table")
     for table in tables:
         notes = names.table_notes.setdefault(table.name, [])
-        wanted = renamed.table(table.name)
+        wanted = renamed.get((table.name,))
         names.tables[table.name] = scope.name(table.name, wanted, notes, table.name, None)
     names.types = Namespace(names.tables.values())
     sequence_scope = _Scope(policies, names.relations, "sequence", scope.folded)
     for sequence in source.sequences:
-        wanted = renamed.table(sequence.name)
+        wanted = renamed.get((sequence.name,))
         names.sequences[sequence.name] = sequence_scope.name(sequence.name, wanted, names.notes, None, None)
     for table in tables:
         notes = names.table_notes[table.name]
         inner = _Scope(policies, Namespace(SYSTEM_COLUMNS), "column")
         names.columns[table.name] = {
             column.name: inner.name(
-                column.name, renamed.column(table.name, column.name), notes, table.name, column.name
+                column.name, renamed.get((table.name, column.name)), notes, table.name, column.name
             )
             for column in table.columns
         }
@@ -181,52 +181,11 @@ class _Scope:
         return Severity.WARNING, "name-taken", ": another object has that name"
 
 
-class _Renames:
-    """The user's rename map, resolved against what is there."""
-
-    def __init__(self, source: Database, tables: Iterable[Table], rename: Mapping[str, str]) -> None:
-        self._tables: dict[str, str] = {}
-        self._columns: dict[tuple[str, str], str] = {}
-        meanings: dict[str, list[tuple[str, ...]]] = {}
-        for table in tables:
-            meanings.setdefault(f"{table.schema}.{table.name}", []).append((table.name,))
-            for column in table.columns:
-                key = f"{table.schema}.{table.name}.{column.name}"
-                meanings.setdefault(key, []).append((table.name, column.name))
-        for sequence in source.sequences:
-            meanings.setdefault(f"{sequence.schema}.{sequence.name}", []).append((sequence.name,))
-        problems = []
-        for key, new in rename.items():
-            found = meanings.get(key, [])
-            problem = _rename_problem(found, new)
-            if problem:
-                problems.append({"field": f"target.spec.db.rename.{key}", "problem": problem})
-            elif len(found[0]) == 1:
-                self._tables[found[0][0]] = new
-            else:
-                self._columns[found[0][0], found[0][1]] = new
-        if problems:
-            first = problems[0]
-            raise EngineError(
-                Code.VALIDATION_FAILED, f"{first['field']}: {first['problem']}", fields=problems
-            )
-
-    def table(self, name: str) -> str | None:
-        return self._tables.get(name)
-
-    def column(self, table: str, name: str) -> str | None:
-        return self._columns.get((table, name))
-
-
-def _rename_problem(found: list[tuple[str, ...]], new: str) -> str | None:
-    if not found:
-        return "no table or column of the stream has this name"
-    if len(found) > 1:
-        return "this name could mean a table or a column; it cannot be renamed here"
+def _rename_problem(path: Path, new: str) -> str | None:
     if not new or "\0" in new:
         return "the new name is empty or has a NUL character"
     if byte_length(new) > MAX_BYTES:
         return f"the new name is longer than {MAX_BYTES} bytes"
-    if len(found[0]) == 2 and new in SYSTEM_COLUMNS:
+    if len(path) == 2 and new in SYSTEM_COLUMNS:
         return f"{new!r} is a system column of PostgreSQL"
     return None
