@@ -15,6 +15,7 @@ from engine.connectors.duckdb.failures import said
 from engine.connectors.duckdb.identifiers import qualified, quote
 from engine.connectors.duckdb.native import parse
 from engine.connectors.duckdb.source_catalog import described
+from engine.connectors.reading import require_distinct
 from engine.errors import Code, EngineError
 from engine.schema import Column, Table
 
@@ -49,15 +50,7 @@ def query_table(cursor: Cursor, schema: str, name: str, query: str) -> Table:
         cursor.execute(f"EXPLAIN SELECT * FROM (\n{text}\n) AS t")  # in brackets it is what it was alone
     except duckdb.Error as error:
         raise _unusable(name, said(error)) from None
-    names = [column.name.casefold() for column in table.columns]
-    twice = next((column.name for column in table.columns if names.count(column.name.casefold()) > 1), None)
-    if twice is not None:
-        raise EngineError(
-            Code.QUERY_FAILED,
-            f"the query {name} gives two columns named {twice}: name one of them with AS",
-            query=name,
-            column=twice,
-        )
+    require_distinct(name, [column.name for column in table.columns], caseless=True)
     return table
 
 

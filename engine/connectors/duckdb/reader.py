@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Mapping
-from types import TracebackType
-from typing import Self
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +15,7 @@ from engine.connectors.duckdb.failures import explained, said
 from engine.connectors.duckdb.identifiers import quote
 from engine.connectors.duckdb.queries import select
 from engine.connectors.duckdb.source_types import finished
+from engine.connectors.reading import Closing
 from engine.errors import Code, EngineError
 
 
@@ -76,7 +75,7 @@ def _is_value(error: Exception) -> bool:
     return "with nanoseconds" in text or "Conversion Error" in text
 
 
-class DuckdbPicture:
+class DuckdbPicture(Closing):
     """Readers that see the same rows: their transactions are begun together, while nothing commits. A reader
     that comes later, where somebody in this process may have written meanwhile, breaks the picture."""
 
@@ -111,11 +110,3 @@ class DuckdbPicture:
             for cursor in self._waiting:
                 self._database.release(cursor)
             self._waiting.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -22,6 +22,7 @@ from engine.connectors.duckdb.reader import DuckdbPicture, session
 from engine.connectors.duckdb.source_catalog import Catalog, guessed_row
 from engine.connectors.duckdb.source_types import read_column
 from engine.connectors.origins import with_origins
+from engine.connectors.reading import read_columns
 from engine.errors import Code, EngineError
 from engine.schema import Table
 
@@ -97,13 +98,7 @@ class DuckdbSource:
         with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):
             check_selection(self._cursor, self.database, table, chosen)
             widest = self._row_bytes(table)
-        kept = set(chosen.selected_columns)
-        columns = tuple(
-            read_column(column)
-            for column in table.columns
-            if (not kept or column.name in kept)
-            and (column.generated is None or policies.generated == "plain" or column.name in plain_generated)
-        )
+        columns = tuple(map(read_column, read_columns(table, policies, chosen, plain_generated)))
         rows = max(1, min(max_rows or MAX_BATCH_ROWS, MAX_BATCH_ROWS, BATCH_BYTES // widest + 1))
         read = TableRead(table, columns, table.key_columns, rows, BATCH_BYTES, widest, chosen)
         return read, tuple(_notes(table))

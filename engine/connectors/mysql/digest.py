@@ -25,6 +25,7 @@ from engine.connectors.mysql.failures import query_failed
 from engine.connectors.mysql.identifiers import qualified, quote
 from engine.connectors.mysql.scan import outside_calendar
 from engine.connectors.mysql.session import connect, is_mariadb, kill_query
+from engine.connectors.reading import integers_within
 from engine.schema import Table
 from engine.types import Image, Kind, LogicalType
 
@@ -72,16 +73,7 @@ class MysqlDigestSql:
         return f"CAST(CONV(LEFT({digest_hex}, 4), 16, 10) AS UNSIGNED) & {int(count) - 1}"
 
     def within(self, bounds: KeyRange | None) -> str:
-        if bounds is None:
-            return "TRUE"
-        name = quote(bounds.columns[0])
-        parts = []
-        if bounds.lower is not None:
-            parts.append(f"{name} >= {int(bounds.lower[0])}")
-        if bounds.upper is not None:
-            upper = f"{name} < {int(bounds.upper[0])}"
-            parts.append(upper if bounds.lower is not None else f"({upper} OR {name} IS NULL)")
-        return " AND ".join(parts) or "TRUE"
+        return "TRUE" if bounds is None else integers_within(quote(bounds.columns[0]), bounds)
 
     # ------------------------------------------------------------ one column
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pymysql.connections import Connection as PyMySQLConnection
 
@@ -24,6 +23,7 @@ from engine.connectors.mysql.symptoms import symptoms
 from engine.connectors.mysql.target_manifest import known_types
 from engine.connectors.mysql.types import plan_read
 from engine.connectors.origins import with_origins
+from engine.connectors.reading import Closing
 from engine.errors import Code, EngineError
 
 
@@ -111,7 +111,7 @@ class MysqlSource:
         self._session._force_close()
 
 
-class SourcePicture:
+class SourcePicture(Closing):
     """Readers that see the same rows, where the server allows it (`consistent`). `broken`: a reader had to be
     replaced by one with a newer picture. ConnectorX readers have a picture of their own for every chunk."""
 
@@ -133,11 +133,3 @@ class SourcePicture:
 
     def close(self) -> None:
         self._picture.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

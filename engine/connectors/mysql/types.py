@@ -15,6 +15,7 @@ from engine.connectors.mysql.charsets import lossy, may_be_lossy, to_bytes
 from engine.connectors.mysql.identifiers import literal, quote
 from engine.connectors.mysql.queries import check, relation
 from engine.connectors.mysql.scan import extremes
+from engine.connectors.reading import read_columns
 from engine.schema import Column, IndexMethod, Table
 from engine.types import Image, Kind
 
@@ -114,12 +115,7 @@ def plan_read(
     """
     selection = selection or Selection()
     check(table, selection)
-    read = [
-        column
-        for column in table.columns
-        if (column.generated is None or policies.generated == "plain" or column.name in plain_generated)
-        and (not selection.selected_columns or column.name in selection.selected_columns)
-    ]
+    read = read_columns(table, policies, selection, plain_generated)
     counts = _damaged(session, table, read)
     notes = tuple(
         _note(table, column, policies, counts[column.name]) for column in read if counts.get(column.name)

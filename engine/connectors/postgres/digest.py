@@ -11,6 +11,7 @@ from engine.config import Connection
 from engine.connectors.base import DigestColumn, Form, HashFunction, KeyRange, TargetTable
 from engine.connectors.postgres.identifiers import qualified, quote
 from engine.connectors.postgres.session import connect, is_connection_loss
+from engine.connectors.reading import integers_within
 from engine.errors import Code, EngineError
 
 _ARGUMENTS = 50  # concat_ws takes fewer than 100
@@ -55,14 +56,7 @@ class PostgresDigestSql:
     def within(self, bounds: KeyRange | None) -> str:
         if bounds is None:
             return "TRUE"
-        name = quote(self._key_names[bounds.columns[0]])
-        parts = []
-        if bounds.lower is not None:
-            parts.append(f"{name} >= {int(bounds.lower[0])}")
-        if bounds.upper is not None:
-            upper = f"{name} < {int(bounds.upper[0])}"
-            parts.append(upper if bounds.lower is not None else f"({upper} OR {name} IS NULL)")
-        return " AND ".join(parts) or "TRUE"
+        return integers_within(quote(self._key_names[bounds.columns[0]]), bounds)
 
     # ------------------------------------------------------------ one column
 

@@ -7,8 +7,6 @@ exports snapshots too.
 from __future__ import annotations
 
 import threading
-from types import TracebackType
-from typing import Self
 
 import psycopg
 
@@ -18,6 +16,7 @@ from engine.connectors.postgres.identifiers import literal
 from engine.connectors.postgres.reader import PostgresReader
 from engine.connectors.postgres.reader_failures import explained
 from engine.connectors.postgres.session import PgConnection, connect
+from engine.connectors.reading import Closing
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -61,7 +60,7 @@ def log_position(session: PgConnection) -> str | None:
     return str(row[0]) if row and row[0] is not None else None
 
 
-class SourcePicture:
+class SourcePicture(Closing):
     """Readers that all see the rows of one snapshot. `broken`: the session that held it was lost, and readers
     opened since see a newer one."""
 
@@ -87,14 +86,6 @@ class SourcePicture:
     def close(self) -> None:
         with self._lock:
             self._holder.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # ------------------------------------------------------------
 

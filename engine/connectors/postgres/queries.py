@@ -12,6 +12,7 @@ from engine.connectors.postgres.ranges import condition, relation
 from engine.connectors.postgres.session import PgConnection
 from engine.connectors.postgres.source_catalog_sql import DESCRIBED
 from engine.connectors.postgres.source_types import SourceType, require_columns
+from engine.connectors.reading import require_distinct
 from engine.errors import Code, EngineError
 from engine.schema import Column, Table, TableKind
 from engine.types import Kind
@@ -105,15 +106,7 @@ def query_table(session: PgConnection, schema: str, name: str, query: str) -> Ta
     # Alone it must be one whole statement: then nothing in it can end the brackets it is put in.
     _described(session, name, text)
     fields = _described(session, name, f"SELECT * FROM {relation(table)}")
-    names = [field for field, _, _ in fields]
-    twice = next((field for field in names if names.count(field) > 1), None)
-    if twice is not None:
-        raise EngineError(
-            Code.QUERY_FAILED,
-            f"the query {name} gives two columns named {twice}: name one of them with AS",
-            query=name,
-            column=twice,
-        )
+    require_distinct(name, [field for field, _, _ in fields])
     types = described_types(session, [(oid, modifier) for _, oid, modifier in fields])
     columns = tuple(
         Column(field, types[oid, modifier].logical, types[oid, modifier].native)

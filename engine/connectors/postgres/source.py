@@ -20,6 +20,7 @@ from engine.connectors.postgres.reader_failures import explained
 from engine.connectors.postgres.session import server_info
 from engine.connectors.postgres.source_catalog import read_database
 from engine.connectors.postgres.source_types import printed_moment, read_column
+from engine.connectors.reading import read_columns
 from engine.errors import Code, EngineError
 from engine.schema import Column, Table
 from engine.types import Kind
@@ -91,13 +92,7 @@ class PostgresSource:
         """How a table is read. `plain_generated`: generated columns to read as if they were plain."""
         chosen = selection or Selection()
         check_selection(table, chosen)
-        kept = set(chosen.selected_columns)
-        columns = tuple(
-            read_column(column)
-            for column in table.columns
-            if (not kept or column.name in kept)
-            and (column.generated is None or policies.generated == "plain" or column.name in plain_generated)
-        )
+        columns = tuple(map(read_column, read_columns(table, policies, chosen, plain_generated)))
         with explained(f"planning how {table.schema}.{table.name} is read failed", table=table.name):
             notes = [*self._encoding_notes(table), *self._bound_notes(table, [c.source for c in columns])]
         read = TableRead(
