@@ -11,6 +11,7 @@ from typing import Any
 import pymysql
 
 from engine.config import Connection
+from engine.connectors.failures import unreachable
 from engine.errors import Code, EngineError
 
 # Server and client error numbers (MySQL "Error Message Reference", MariaDB "Error Codes").
@@ -42,17 +43,6 @@ _REASONS = {
     3159: "tls",  # require_secure_transport
     4151: "auth",
 }
-_ADVICE = {
-    "dns": "the host name does not resolve: check it",
-    "refused": "nothing listens there: check host and port, and that the server accepts TCP",
-    "tls": "the TLS handshake failed: check ssl.mode and the certificates",
-    "timeout": "no answer in time: check host, port and firewall",
-    "auth": "the server refused these credentials",
-    "unknown_database": "that database does not exist on the server",
-    "protocol": "what answered does not speak the MySQL protocol: check the port",
-    "other": "the server could not be reached",
-}
-
 LOST = frozenset({1053, 1927, 2000, 2006, 2013, 2014, 2055, 3169, 4031})
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1419})
 _TIMED_OUT = frozenset({1205, 1907, 1969, 3024})
@@ -61,19 +51,9 @@ _TOO_LARGE = frozenset({1153, 1301})
 
 def explain_error(error: BaseException, connection: Connection) -> EngineError:
     """Any failure to open a session, as CONNECTION_FAILED with the reason told apart."""
-    spec = connection.database
     number = _number(error)
-    message = _without_secret(_message(error), spec.password.get_secret_value())
     reason = _reason(error, number)
-    return EngineError(
-        Code.CONNECTION_FAILED,
-        f"cannot connect to MySQL at {spec.host}:{spec.port}: {_ADVICE[reason]} ({message})",
-        reason=reason,
-        host=spec.host,
-        port=spec.port,
-        errno=number,
-        serverMessage=message,
-    )
+    return unreachable(connection, "MySQL", reason, _message(error), errno=number)
 
 
 def _reason(error: BaseException, number: int | None) -> str:
@@ -104,10 +84,6 @@ def _message(error: BaseException) -> str:
     if isinstance(error, pymysql.MySQLError) and len(error.args) > 1:
         return str(error.args[1])
     return str(error) or type(error).__name__
-
-
-def _without_secret(text: str, secret: str) -> str:
-    return text.replace(secret, "********") if len(secret) >= 3 else text
 
 
 def query_failed(error: BaseException, what: str, **details: Any) -> EngineError:

@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 
 from engine.config import Connection, Tls, TlsMode
 from engine.connectors.base import ServerInfo
+from engine.connectors.failures import unreachable
 from engine.errors import Code, EngineError
 
 PgConnection = psycopg.Connection[TupleRow]
@@ -135,40 +136,16 @@ _MESSAGE_REASONS = (
     ("too many connections", "too_many_connections"),
     ("starting up", "starting_up"),
 )
-_ADVICE = {
-    "dns": "the host name does not resolve: check it",
-    "refused": "nothing listens there: check host and port, and that the server accepts TCP",
-    "tls": "the TLS handshake failed: check ssl.mode and the certificates",
-    "timeout": "no answer in time: check host, port and firewall",
-    "auth": "the server refused these credentials",
-    "unknown_database": "that database does not exist on the server",
-    "too_many_connections": "the server has no connection slot left",
-    "starting_up": "the server is starting up or shutting down: try again shortly",
-    "other": "the server could not be reached",
-}
 
 
 def explain_error(error: psycopg.Error, connection: Connection) -> EngineError:
     """Any failure to open a session, as CONNECTION_FAILED with the reason told apart."""
-    spec = connection.database
-    message = _without_secret(str(error).strip(), spec.password.get_secret_value())
+    message = str(error).strip()
     lowered = message.lower()
     reason = _SQLSTATE_REASONS.get(error.sqlstate or "") or next(
         (reason for text, reason in _MESSAGE_REASONS if text in lowered), "other"
     )
-    return EngineError(
-        Code.CONNECTION_FAILED,
-        f"cannot connect to PostgreSQL at {spec.host}:{spec.port}: {_ADVICE[reason]} ({message})",
-        reason=reason,
-        host=spec.host,
-        port=spec.port,
-        sqlstate=error.sqlstate,
-        serverMessage=message,
-    )
-
-
-def _without_secret(text: str, secret: str) -> str:
-    return text.replace(secret, "********") if len(secret) >= 3 else text
+    return unreachable(connection, "PostgreSQL", reason, message, sqlstate=error.sqlstate)
 
 
 def is_connection_loss(error: psycopg.Error) -> bool:
