@@ -11,6 +11,7 @@ import pytest
 from benchmarks.endpoints import MysqlEndpoint, PostgresEndpoint
 from engine.config import StreamConfig
 from engine.connectors.base import DigestColumn, Form, HashFunction, ReadColumn, TargetColumn, TargetTable
+from engine.connectors.postgres import session
 from engine.connectors.postgres.digest import PostgresDigestSql
 from engine.connectors.postgres.expressions import translate
 from engine.connectors.postgres.terms import Meaning, Purpose, Scope, Term
@@ -195,3 +196,17 @@ def test_infinite_intervals(
             assert [v for (v,) in mariadb.query("SELECT v FROM t ORDER BY id", database=name)] == expected
         mariadb.drop_database(name)
     postgres.drop_database(source)
+
+
+def test_time_limits_of_the_database_do_not_end_a_session(
+    postgres: PostgresEndpoint, postgres_database: str
+) -> None:
+    """slug: pg-no-time-limits"""
+    limits = {"statement_timeout": 90000, "idle_in_transaction_session_timeout": 90000}
+    limits |= {"idle_session_timeout": 140000, "transaction_timeout": 170000}
+    names = [name for name, since in limits.items() if since <= postgres.server_version]
+    for name in names:
+        postgres.execute(f"ALTER DATABASE {postgres_database} SET {name} = '77s'")
+    with session.connect(running.connection(postgres), postgres_database) as opened:
+        for name in names:
+            assert opened.execute(f"SHOW {name}".encode()).fetchone() == ("0",)

@@ -37,6 +37,7 @@ _PINNED = (
     "SET idle_in_transaction_session_timeout = 0",
     "SET search_path = pg_catalog",
 )
+_PINNED_SINCE = ((140000, "SET idle_session_timeout = 0"), (170000, "SET transaction_timeout = 0"))
 
 
 def connect(
@@ -76,7 +77,9 @@ def connect(
         except psycopg.Error as error:
             raise explain_error(error, connection) from None
     try:
-        for statement in _PINNED:
+        version = session.info.server_version
+        later = (statement for since, statement in _PINNED_SINCE if version >= since)
+        for statement in (*_PINNED, *later):
             session.execute(sql.SQL(statement))
         session.autocommit = autocommit
     except psycopg.Error as error:
