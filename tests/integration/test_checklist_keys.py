@@ -107,7 +107,13 @@ KEYS = [
             "INSERT INTO prefixed VALUES ('abcdef')",
         ),
         (("warning", "primary-key-as-index", None, None),),
-        (("SELECT contype::text FROM pg_constraint WHERE conrelid = 'public.prefixed'::regclass", []),),
+        (
+            (
+                "SELECT contype::text FROM pg_constraint"
+                " WHERE contype <> 'n' AND conrelid = 'public.prefixed'::regclass",
+                [],
+            ),
+        ),
     ),
     Case(
         "foreign-key-skipped",

@@ -71,7 +71,13 @@ NAMES = [
         ("conname",),
         ("CREATE TABLE conname (id int PRIMARY KEY, a int, CONSTRAINT conname_pkey CHECK (a > 0))",),
         (("info", "constraint-name", None, None),),
-        (("SELECT count(*) FROM pg_constraint WHERE conrelid = 'public.conname'::regclass", [(2,)]),),
+        (
+            (
+                "SELECT count(*) FROM pg_constraint"
+                " WHERE contype <> 'n' AND conrelid = 'public.conname'::regclass",
+                [(2,)],
+            ),
+        ),
     ),
 ]
 
