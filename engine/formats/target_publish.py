@@ -82,12 +82,14 @@ class Publisher:
         assert self.where.single is not None
         rows = sum(part.rows for part in parts)
         with self.storage.create(self.where.at(self.where.single)) as sink:
-            if table.spec.file_format == "parquet":
+            if table.spec.file_format != "parquet":
+                self._join_text(table, sink, [part for part in parts if part.rows])
+            elif len(parts) == 1:
+                self._copy(parts[0], sink)
+            else:
                 with ExitStack() as stack:
                     opened = (stack.enter_context(self.storage.open(self.where.at(p.path))) for p in parts)
                     write_parquet.join(sink, table.schema, table.spec, opened)
-            else:
-                self._join_text(table, sink, [part for part in parts if part.rows])
             stored = sink.commit()
         return manifest_file(self.where.single, stored, rows, self.where.stream, 0)
 
@@ -99,10 +101,13 @@ class Publisher:
         for number, part in enumerate(parts):
             if number and frame.separates:
                 self._piece(table, sink, frame.end)
-            with self.storage.open(self.where.at(part.path)) as file:
-                while piece := file.read(COPY_BYTES):
-                    sink.write(piece)
+            self._copy(part, sink)
         self._piece(table, sink, frame.tail)
+
+    def _copy(self, part: ManifestFile, sink: PartWriter) -> None:
+        with self.storage.open(self.where.at(part.path)) as file:
+            while piece := file.read(COPY_BYTES):
+                sink.write(piece)
 
     def _piece(self, table: TableFormat, sink: PartWriter, data: bytes) -> None:
         if data:

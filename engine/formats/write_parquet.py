@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -181,8 +182,19 @@ def _distinct(found: int, sampled: int, count: int) -> float:
 
 def join(sink: PartWriter, schema: pa.Schema, spec: FilesTarget, parts: Iterable[Any]) -> None:
     """One file of the row groups of several (files open for reading), one group in memory at a time."""
-    with pq.ParquetWriter(open_for_library(sink), schema, **writer_options(spec)) as writer:
-        for part in parts:
-            with pq.ParquetFile(part) as file:
-                for group in range(file.num_row_groups):
-                    writer.write_table(file.read_row_group(group).cast(schema))
+    with contextlib.ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for group in _groups(parts):
+            table = group.cast(schema)
+            if writer is None:
+                writer = stack.enter_context(_writer(sink, schema, spec, table))
+            writer.write_table(table)
+        if writer is None:
+            _writer(sink, schema, spec, schema.empty_table()).close()
+
+
+def _groups(parts: Iterable[Any]) -> Iterator[pa.Table]:
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            for number in range(file.num_row_groups):
+                yield file.read_row_group(number)
