@@ -81,9 +81,10 @@ class PrivateServer:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.account}-", dir=root))
         guard.watch(self.folder)
         self.folder.chmod(0o755)
-        self.data = self.folder / "data"
-        self.data.mkdir(mode=0o700)
-        os.chown(self.data, self._run_as.pw_uid, self._run_as.pw_gid)
+        self.data, self.scratch = self.folder / "data", self.folder / "tmp"
+        for folder in (self.data, self.scratch):
+            folder.mkdir(mode=0o700)
+            os.chown(folder, self._run_as.pw_uid, self._run_as.pw_gid)
         self.log = self.folder / "log"
         self.tls = tuple(self._own_copy(path) for path in tls) if tls else None
         atexit.register(self.close)
@@ -223,6 +224,8 @@ class MariaDB(PrivateServer, MysqlEndpoint):
                     install,
                     "--no-defaults",
                     f"--datadir={self.data}",
+                    # A MariaDB that starts removes the temporary tables of every other in the same folder.
+                    f"--tmpdir={self.scratch}",
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     "--skip-name-resolve",
@@ -236,6 +239,7 @@ class MariaDB(PrivateServer, MysqlEndpoint):
     def _command(self) -> list[str]:
         options: dict[str, str | int] = {
             "datadir": str(self.data),
+            "tmpdir": str(self.scratch),
             "socket": str(self.data / "s"),
             "pid-file": str(self.data / "pid"),
             "port": self.port,
