@@ -28,16 +28,7 @@ def unescaped(text: str) -> str:
     What stays inside a string literal is still escaped as SQL needs it: the server escapes the whole
     expression, so exactly one level comes off.
     """
-    out: list[str] = []
-    position = 0
-    while position < len(text):
-        char = text[position]
-        if char == "\\" and position + 1 < len(text):
-            position += 1
-            char = _ESCAPES.get(text[position], text[position])
-        out.append(char)
-        position += 1
-    return mojibake_undone("".join(out))
+    return mojibake_undone(_undone(text))
 
 
 def server_expression(text: str, flavor: str) -> str:
@@ -47,14 +38,18 @@ def server_expression(text: str, flavor: str) -> str:
 
 def unquoted(body: str) -> str:
     """The value of the inside of a single-quoted literal: backslash escapes and doubled quotes undone."""
+    return _undone(body, quotes=True)
+
+
+def _undone(text: str, *, quotes: bool = False) -> str:
     out: list[str] = []
     position = 0
-    while position < len(body):
-        char = body[position]
-        if char == "\\" and position + 1 < len(body):
+    while position < len(text):
+        char = text[position]
+        if char == "\\" and position + 1 < len(text):
             position += 1
-            char = _ESCAPES.get(body[position], body[position])
-        elif char == "'" and body[position + 1 : position + 2] == "'":
+            char = _ESCAPES.get(text[position], text[position])
+        elif quotes and char == "'" and text[position + 1 : position + 2] == "'":
             position += 1
         out.append(char)
         position += 1

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from engine.connectors.base import Phase, Statement, TargetTable
 from engine.connectors.postgres.identifiers import literal, qualified, quote, quoted_list, text_array
 
-_CLASS = (
-    "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE n.nspname = {schema} AND c.relname = {name}"
-)
+_CONSTRAINTS = "pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
 
 
 def relation_exists(schema: str, name: str, kinds: str) -> str:
@@ -19,58 +16,50 @@ def relation_exists(schema: str, name: str, kinds: str) -> str:
     return f"{_relation(schema, name)} AND c.relkind IN ({wanted})"
 
 
-def _relation(schema: str, name: str) -> str:
-    return _CLASS.format(schema=literal(schema), name=literal(name))
+def _relation(schema: str, name: str, source: str = "pg_class c") -> str:
+    """Rows of `source`, in which the class `c` is the relation of that name."""
+    return (
+        f"SELECT 1 FROM pg_catalog.{source} JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(name)}"
+    )
 
 
 def constraint_exists(schema: str, table: str, name: str, *, validated: bool = False) -> str:
     """A row when the table has a constraint of that name (and it is validated)."""
-    query = (
-        "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
-        f" AND k.conname = {literal(name)}"
-    )
+    query = f"{_relation(schema, table, _CONSTRAINTS)} AND k.conname = {literal(name)}"
     return f"{query} AND k.convalidated" if validated else query
 
 
 def constraints_exist(schema: str, table: str, names: Sequence[str]) -> str:
     """A row when the table has all these constraints."""
     return (
-        "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
-        f" AND k.conname::text = ANY ({text_array(names)}) HAVING count(*) = {len(names)}"
+        f"{_relation(schema, table, _CONSTRAINTS)} AND k.conname::text = ANY ({text_array(names)})"
+        f" HAVING count(*) = {len(names)}"
     )
 
 
 def owned_exists(schema: str, table: str, sequence: str) -> str:
     """A row when the sequence goes with a column of the table."""
+    owned = (
+        "pg_depend d JOIN pg_catalog.pg_class q ON q.oid = d.objid"
+        " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relnamespace = q.relnamespace"
+    )
     return (
-        "SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class q ON q.oid = d.objid"
-        " JOIN pg_catalog.pg_class c ON c.oid = d.refobjid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.oid = q.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
-        f" AND q.relname = {literal(sequence)} AND q.relkind = 'S' AND d.deptype = 'a'"
+        f"{_relation(schema, table, owned)} AND q.relname = {literal(sequence)} AND q.relkind = 'S'"
+        " AND d.deptype = 'a'"
     )
 
 
 def trigger_exists(schema: str, table: str, name: str) -> str:
     """A row when the table has a trigger of that name."""
-    return (
-        "SELECT 1 FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
-        f" AND g.tgname = {literal(name)}"
-    )
+    triggers = "pg_trigger g JOIN pg_catalog.pg_class c ON c.oid = g.tgrelid"
+    return f"{_relation(schema, table, triggers)} AND g.tgname = {literal(name)}"
 
 
 def primary_key_exists(schema: str, table: str, columns: Sequence[str]) -> str:
     """A row when the table has a primary key over exactly these columns in this order, whatever its name."""
     return (
-        "SELECT 1 FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)} AND k.contype = 'p'"
+        f"{_relation(schema, table, _CONSTRAINTS)} AND k.contype = 'p'"
         " AND ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY p(attnum, place)"
         " JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = p.attnum ORDER BY p.place)"
         f" = {text_array(columns)}"
@@ -79,13 +68,11 @@ def primary_key_exists(schema: str, table: str, columns: Sequence[str]) -> str:
 
 def index_exists(schema: str, table: str, name: str) -> str:
     """A row when the table has a valid index of that name."""
-    return (
-        "SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
+    indexes = (
+        "pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid"
         " JOIN pg_catalog.pg_class c ON c.oid = i.indrelid"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        f" WHERE n.nspname = {literal(schema)} AND c.relname = {literal(table)}"
-        f" AND x.relname = {literal(name)} AND i.indisvalid"
     )
+    return f"{_relation(schema, table, indexes)} AND x.relname = {literal(name)} AND i.indisvalid"
 
 
 def create_schema(schema: str) -> Statement:
