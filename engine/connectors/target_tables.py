@@ -3,11 +3,43 @@ on every server, and the order in which tables are loaded."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
 
-from engine.config import DbTarget, SchemaPolicy, WriteMode
+from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
 from engine.connectors.base import Note, Severity, TableRead, TargetTable
 from engine.errors import Code, EngineError
+
+
+class TablesThere(ABC):
+    """What follows from the tables that are on the target now."""
+
+    @abstractmethod
+    def live(self, name: str) -> object | None:
+        """The table as it is on the target; None when it is not there."""
+
+    @abstractmethod
+    def _parents(self, name: str) -> set[str]:
+        """The tables of the schema that its foreign keys on the target point at, itself among them."""
+
+    def exists(self, name: str) -> bool:
+        return self.live(name) is not None
+
+    def references_itself(self, name: str) -> bool:
+        return name in self._parents(name)
+
+    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
+        """Waves of target table names: rows a kept foreign key points at come in an earlier wave. Keys of
+        created tables are added after the data and do not count."""
+        return waves({table.name: self._parents(table.name) for table in tables})
+
+
+def database_spec(spec: TargetSpec, connection: Connection) -> DbTarget:
+    """UNSUPPORTED_ROUTE when the spec is not one of a database."""
+    if spec.db is None:
+        message = f"a {connection.type.value} connection needs target.spec.db"
+        raise EngineError(Code.UNSUPPORTED_ROUTE, message, field="target.spec")
+    return spec.db
 
 
 def refused(slug: str, message: str, table: str, column: str | None = None) -> Note:

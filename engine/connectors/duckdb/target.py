@@ -7,7 +7,7 @@ The file is opened when the target is, if it is there, and made by `claim` if no
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
@@ -36,6 +36,7 @@ from engine.connectors.duckdb.identifiers import quote
 from engine.connectors.duckdb.loader import DuckdbLoader
 from engine.connectors.duckdb.manifest import TABLE as TYPES_TABLE
 from engine.connectors.duckdb.mapping import MapOptions, map_database
+from engine.connectors.target_tables import TablesThere, database_spec
 from engine.errors import Code, EngineError
 from engine.schema import Database as SourceDatabase
 
@@ -46,14 +47,10 @@ _SYSTEM = ("information_schema", "pg_catalog")
 def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> DuckdbTarget:
     """UNSUPPORTED_ROUTE when the spec is not one of a database; VALIDATION_FAILED for a database or schema
     that cannot be. CONNECTION_BUSY while another process has the file."""
-    if spec.db is None:
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE, "a DuckDB connection needs target.spec.db", field="target.spec"
-        )
-    return DuckdbTarget(connection, spec.db, stream_id)
+    return DuckdbTarget(connection, database_spec(spec, connection), stream_id)
 
 
-class DuckdbTarget:
+class DuckdbTarget(TablesThere):
     """A schema of a file that a stream loads into. Looking changes nothing until `claim`."""
 
     def __init__(self, connection: Connection, spec: DbTarget, stream_id: str) -> None:
@@ -110,9 +107,6 @@ class DuckdbTarget:
                 self._live[name] = catalog.live_table(self._cursor, self.schema, name)
         return self._live[name]
 
-    def exists(self, name: str) -> bool:
-        return self.live(name) is not None
-
     def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
         return False
 
@@ -156,16 +150,9 @@ class DuckdbTarget:
         live = self.live(table.name)
         return fit.live_columns(table, live) if live is not None else table
 
-    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
-        """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
-        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
-
     def _parents(self, name: str) -> set[str]:
         live = self.live(name)
         return set(live.references) if live is not None else set()
-
-    def references_itself(self, name: str) -> bool:
-        return name in self._parents(name)
 
     def encoder(self, read: TableRead, table: TargetTable) -> DuckdbEncoder:
         return DuckdbEncoder(read, table, self.spec.policies)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import pymysql
@@ -33,6 +33,7 @@ from engine.connectors.mysql.loader_failures import explain
 from engine.connectors.mysql.target_map import MapOptions, map_database
 from engine.connectors.mysql.target_server import read_server
 from engine.connectors.mysql.target_session import open_session
+from engine.connectors.target_tables import TablesThere, database_spec
 from engine.errors import Code, EngineError
 from engine.schema import Database
 from ext.mysqlload import LoadEncoder
@@ -40,23 +41,18 @@ from ext.mysqlload import LoadEncoder
 
 def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> MysqlTarget:
     """UNSUPPORTED_ROUTE when the spec is not one of a database; VALIDATION_FAILED when none is named."""
-    if spec.db is None:
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE,
-            f"a {connection.type.value} connection needs target.spec.db",
-            field="target.spec",
-        )
-    database = spec.db.database or connection.database.database
+    db = database_spec(spec, connection)
+    database = db.database or connection.database.database
     if database is None:
         raise EngineError(
             Code.VALIDATION_FAILED,
             "say which database to load into: target.spec.db.database, or the connection's own",
             field="target.spec.db.database",
         )
-    return MysqlTarget(connection, spec.db, database, stream_id)
+    return MysqlTarget(connection, db, database, stream_id)
 
 
-class MysqlTarget:
+class MysqlTarget(TablesThere):
     """A database that a stream loads into. Looking changes nothing until `claim`."""
 
     def __init__(self, connection: Connection, spec: DbTarget, database: str, stream_id: str) -> None:
@@ -105,9 +101,6 @@ class MysqlTarget:
         with _explained():
             return self._live.get(name)
 
-    def exists(self, name: str) -> bool:
-        return self.live(name) is not None
-
     def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
         return False
 
@@ -152,18 +145,11 @@ class MysqlTarget:
         live = self.live(table.name)
         return fit.live_columns(table, live) if live is not None else table
 
-    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
-        """Waves of target table names: rows a kept foreign key points at come in an earlier wave."""
-        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
-
     def _parents(self, name: str) -> set[str]:
         live = self.live(name)
         if live is None or live.table is None:
             return set()
         return {key.ref_table for key in live.table.foreign_keys if key.ref_schema == self.schema}
-
-    def references_itself(self, name: str) -> bool:
-        return name in self._parents(name)
 
     def encoder(self, read: TableRead, table: TargetTable) -> LoadEncoder:
         return LoadEncoder(fit.encoders(read, table, self.spec.policies, self._values))

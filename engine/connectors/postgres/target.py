@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from engine.config import Connection, DbTarget, SchemaPolicy, TargetSpec, WriteMode
@@ -29,6 +29,7 @@ from engine.connectors.postgres.loader import PostgresLoader
 from engine.connectors.postgres.manifest import TABLE as TYPES_TABLE
 from engine.connectors.postgres.mapping import MapOptions, map_database
 from engine.connectors.postgres.session import PgConnection
+from engine.connectors.target_tables import TablesThere, database_spec
 from engine.errors import Code, EngineError
 from engine.schema import Database
 from ext.pgcopy import CopyEncoder
@@ -36,14 +37,10 @@ from ext.pgcopy import CopyEncoder
 
 def open_target(connection: Connection, spec: TargetSpec, stream_id: str) -> PostgresTarget:
     """UNSUPPORTED_ROUTE when the spec is not one of a database."""
-    if spec.db is None:
-        raise EngineError(
-            Code.UNSUPPORTED_ROUTE, "a PostgreSQL connection needs target.spec.db", field="target.spec"
-        )
-    return PostgresTarget(connection, spec.db, stream_id)
+    return PostgresTarget(connection, database_spec(spec, connection), stream_id)
 
 
-class PostgresTarget:
+class PostgresTarget(TablesThere):
     """A database and schema that a stream loads into. Looking changes nothing until `claim`."""
 
     def __init__(self, connection: Connection, spec: DbTarget, stream_id: str) -> None:
@@ -94,9 +91,6 @@ class PostgresTarget:
         if name not in self._live:
             self._live[name] = catalog.live_table(self._session, self.schema, name)
         return self._live[name]
-
-    def exists(self, name: str) -> bool:
-        return self.live(name) is not None
 
     def takes_raw(self, read: TableRead, table: TargetTable) -> bool:
         return fit.same_types(read, table, self._version)
@@ -157,20 +151,10 @@ class PostgresTarget:
         live = self.live(table.name)
         return fit.live_columns(table, live) if live is not None else table
 
-    def load_order(self, tables: Sequence[TargetTable]) -> tuple[list[list[str]], list[Note]]:
-        """Waves of target table names: rows a kept foreign key points at come in an earlier wave.
-
-        Only keys that are on the target now count: those of created tables are added after the data.
-        """
-        return target_tables.waves({table.name: self._parents(table.name) for table in tables})
-
     def _parents(self, name: str) -> set[str]:
         live = self.live(name)
         references = live.references if live is not None else ()
         return {other for schema, other in references if schema == self.schema}
-
-    def references_itself(self, name: str) -> bool:
-        return name in self._parents(name)
 
     def encoder(self, read: TableRead, table: TargetTable) -> CopyEncoder:
         specs = fit.encoders(read, table, self.spec.policies, self._version)
