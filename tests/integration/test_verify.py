@@ -296,7 +296,8 @@ def test_a_target_in_another_encoding(
     source_server: MysqlEndpoint, source_database: str, postgres: PostgresEndpoint, encoding: str
 ) -> None:
     name = f"enc_{source_database}_{encoding.lower()}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'")
+    locale = "LC_COLLATE 'C' LC_CTYPE 'C'"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' {locale}")
     try:
         ends = Ends(source_server, source_database, postgres, name)
         pair = ends.table("CREATE TABLE t (id int PRIMARY KEY, v varchar(20) CHARACTER SET utf8mb4)")

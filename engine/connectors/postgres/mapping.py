@@ -118,7 +118,7 @@ def _map_column(
         (qualified(options.schema, _COLLATIONS[0][0]), qualified(options.schema, _COLLATIONS[1][0])),
         options.server_version,
     )
-    foreign = table.source.dialect != native.DIALECT
+    foreign = (column.type_dialect or table.source.dialect) != native.DIALECT
     mapped_type = map_type(column, context) if foreign else native.native_type(column, context)
     name = database.names.columns[table.source.name][column.name]
     mapped = MappedColumn(column, name, mapped_type, decision, facts, column.nullable)
@@ -153,12 +153,17 @@ def _loosen(database: MappedDatabase, table: MappedTable, column: MappedColumn) 
 
 
 def _enum_name(database: MappedDatabase, owner: Ref) -> tuple[str, str]:
-    """Schema and name of the enum type of a component, named after the first column of it."""
+    """Schema and name of the enum type of a component: named after the first column of it, or as it was on
+    PostgreSQL."""
     known = database.enum_names.get(owner)
     if known is None:
         table, column = owner
         names = database.names
         wanted = f"{names.tables[table]}_{names.columns[table][column]}"
+        source = database.tables[table].source
+        first = source.column(column)
+        if (first.type_dialect or source.dialect) == native.DIALECT:
+            wanted = native.type_name(first.native_type)
         known = database.enum_names[owner] = names.types.take(wanted, f"{table}.{column}")
     return database.schema, known
 
