@@ -48,6 +48,8 @@ def explain(error: Exception, table: LoadTable | None = None) -> EngineError:
         )
     if isinstance(error, duckdb.TransactionException) and "constraint" in lowered:
         code, advice = Code.CONSTRAINT_VIOLATION, "a row breaks a constraint of the target"
+    elif isinstance(error, duckdb.TransactionException):
+        code, advice = Code.CONNECTION_LOST, "another session of the embedded database changed the same"
     elif "read-only" in lowered or "permission denied" in lowered:
         code, advice = Code.PERMISSION_DENIED, "the file cannot be written"
     else:
