@@ -38,7 +38,7 @@ INSERT INTO products SELECT i, 'Product ' || i || ' ' || left(md5(i::text), (10 
   timestamptz '2020-01-01 00:00:00+00' + (i * 15485863 % 150000000) * interval '1 second'
 FROM generate_series({first}::bigint, {last}) AS i
 """
-_TOTALS = "SELECT count(*), sum(id), sum(price), sum(char_length(name)) FROM "
+_TOTALS = "SELECT count(*), sum(id), sum(CAST(price AS decimal(10,2))), sum(char_length(name)) FROM "
 
 End = Literal["mariadb", "postgres", "parquet", "csv", "jsonl", "duckdb"]
 _FILES = ("parquet", "csv", "jsonl")
