@@ -94,10 +94,25 @@ def test_the_session_itself_reaches_nothing_else(tmp_path: Path) -> None:
 
 def test_memory_is_bounded_and_the_rest_spills_beside_the_file(tmp_path: Path) -> None:
     """slug: duckdb-memory"""
+    file = tmp_path / "a.duckdb"
+    build(file, *SHOP)
+    settings = "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
+    for read_only, limit in ((True, "512.0 MiB"), (False, "256.0 MiB")):
+        database = open_database(str(file), read_only=read_only)
+        assert database.cursor().execute(settings).fetchone() == (limit, f"{file}.tmp")
+        database.close()
+
+
+def test_a_wide_table_is_given_the_memory_its_row_groups_need(tmp_path: Path) -> None:
+    """slug: duckdb-memory"""
     database = open_database(str(tmp_path / "a.duckdb"), read_only=False)
     cursor = database.cursor()
-    settings = "SELECT current_setting('memory_limit'), current_setting('temp_directory')"
-    assert cursor.execute(settings).fetchone() == ("488.2 MiB", f"{tmp_path / 'a.duckdb'}.tmp")
+    limits = []
+    for columns in (5, 400, 10):
+        database.make_room(columns)
+        limits.append(cursor.execute("SELECT current_setting('memory_limit')").fetchone())
+    assert limits[0] == ("256.0 MiB",)
+    assert limits[1] == limits[2] != limits[0]  # never lowered while somebody may need it
     database.close()
 
 

@@ -192,6 +192,7 @@ class DuckdbTarget(TablesThere):
     ) -> dict[str, TableState]:
         """Decide and create. The returned journal holds every table, READY."""
         file, cursor = self._opened
+        file.make_room(max((len(table.columns) for table in database.tables), default=0))
         made = structure.Structure(file, cursor, self._watch, self.checkpoints, log)
         made.decide(database.tables, self.journal(), self.spec, details)
         made.create(database, self.journal())
