@@ -177,8 +177,8 @@ class Reader:
             raise ProtocolError("a name that is not UTF-8") from None
 
     def moment(self) -> int:
-        """Microseconds since 1970."""
-        return self.number("q") + EPOCH_MICROS
+        """Microseconds since 1970; in 64 bits, whatever the bytes say."""
+        return (self.number("q") + EPOCH_MICROS + 2**63) % 2**64 - 2**63
 
     def bytes(self, size: int) -> bytes:
         if not 0 <= size <= len(self._data) - self._place:
