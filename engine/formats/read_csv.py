@@ -26,6 +26,7 @@ from engine.formats.tables import Compression
 
 HEAD = 4 << 20  # bytes of a file that is not plain text on this machine, for finding its dialect
 MAX_LINE = 256 << 20
+BUFFER = 8 << 20  # what DuckDB reads at once; a thread scans as much, and by itself it takes four times that
 _DELIMITERS = (",", "\t", ";", "|")
 
 
@@ -57,7 +58,7 @@ class Dialect:
             f" allow_quoted_nulls = false, header = {'true' if self.header else 'false'},"
             f" skip = {self.skip}, delim = {literal(self.delimiter)}, quote = {literal(self.quote)},"
             f" escape = {literal(self.escape)}, nullstr = {literal(self.null)}, columns = {{{struct}}}"
-            + (f", max_line_size = {self.max_line}" if self.max_line else "")
+            + (f", max_line_size = {self.max_line}" if self.max_line else f", buffer_size = {BUFFER}")
         )
 
 
