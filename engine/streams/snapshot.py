@@ -130,23 +130,24 @@ class DataPhase:
         ]
         with ThreadPoolExecutor(count, thread_name_prefix="load") as pool:
             futures: list[Future[None]] = [pool.submit(worker.work, tasks, left) for worker in workers]
-            ended_early = self._watch(futures, workers)
+            ended_early, first = self._watch(futures, workers)
         if ended_early:
             self._control.check()
-        failures = [error for future in futures if (error := future.exception()) is not None]
-        # A worker stopped because of another's failure says Closed: the cause is the other one.
-        for failure in sorted(failures, key=lambda error: isinstance(error, Closed | Interrupted)):
-            raise failure
+        if first:
+            raise cause(first)
 
-    def _watch(self, futures: Sequence[Future[None]], workers: Sequence[_Worker]) -> bool:
+    def _watch(
+        self, futures: Sequence[Future[None]], workers: Sequence[_Worker]
+    ) -> tuple[bool, list[BaseException]]:
         """Wait for the workers; cancel the rest when one fails, and all of them when they are asked to end
-        and do not come to a safe point by themselves: a read may be silent for long. True in that case."""
+        and do not come to a safe point by themselves: a read may be silent for long. True in that case; and
+        the failures that came before anything was cancelled."""
         deadline: float | None = None
         while True:
             done, pending = wait(futures, timeout=_POLL, return_when=FIRST_EXCEPTION)
+            failed = [error for future in done if (error := future.exception()) is not None]
             if not pending:
-                return False
-            failed = any(future.exception() is not None for future in done)
+                return False, failed
             if self._control.requested and deadline is None:
                 deadline = time.monotonic() + DRAIN_SECONDS
             late = deadline is not None and time.monotonic() > deadline
@@ -157,7 +158,13 @@ class DataPhase:
                     for worker in workers:
                         worker.cancel()
                     _, pending = wait(pending, timeout=1)
-                return late
+                return late, failed
+
+
+def cause(failures: Sequence[BaseException]) -> BaseException:
+    """Which of the workers' failures ended the wave. One that was stopped because of another says Closed, one
+    that was asked to end says Interrupted: both only where there is no other cause."""
+    return min(failures, key=lambda error: 2 if isinstance(error, Closed) else isinstance(error, Interrupted))
 
 
 class _Raw:

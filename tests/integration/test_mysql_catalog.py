@@ -279,7 +279,8 @@ def test_a_reader_without_more_rights(source: MysqlSource, source_server: MysqlE
     assert (t.column("b").default, t.column("q").default) == (value(b"\xff\0"), value("😀"))
     assert e.column("e").type.labels == ("?",)
     # From MariaDB 11 on DEFAULT() of a row an outer join makes up gives the true default of a NOT NULL too.
-    unknown = [] if e.column("b").default == value(b"\xff\0") else ["e.b"]
+    is_told = source.info.flavor == "mariadb" and source.info.version_tuple >= (11,)
+    unknown = [] if is_told else ["e.b"]
     assert [note.split(":")[0] for note in whole.notes] == [
         "e.e",
         *unknown,
