@@ -264,8 +264,8 @@ def multibyte(charset: str) -> Callable[[bytes, bool], str] | None:
             text = code.decode(codec)
         except UnicodeDecodeError:
             return None
-        single = len(text) == 1 and not (len(code) == 1 and code[0] >= 0x80 and text >= "\uf8f0")
-        return text if single and text not in ("\x80",) else None
+        # Python's cp932 gives bytes without a character these ones
+        return text if len(text) == 1 and text != "\x80" and not "\uf8f0" <= text <= "\uf8f3" else None
 
     def decode(data: bytes, replace: bool) -> str:
         parts: list[str] = []

@@ -14,6 +14,7 @@ from ext.binlogspec import Event
 
 _COM_BINLOG_DUMP = 0x12
 _NON_BLOCK = 1
+_ANNOTATED = 2  # MariaDB sends ANNOTATE_ROWS
 
 
 def session_on(server: MysqlEndpoint, database: str | None = None) -> Connection:
@@ -47,7 +48,8 @@ def packets(server: MysqlEndpoint, file: str, position: int, checksum: bool = Tr
         with session.cursor() as cursor:
             cursor.execute(f"SET @master_binlog_checksum = '{'CRC32' if checksum else 'NONE'}'")
             cursor.execute("SET @mariadb_slave_capability = 4")
-        command = struct.pack("<IHI", position, _NON_BLOCK, 77_001) + file.encode()
+        flags = _NON_BLOCK | (_ANNOTATED if server.kind == "mariadb" else 0)
+        command = struct.pack("<IHI", position, flags, 77_001) + file.encode()
         session._execute_command(_COM_BINLOG_DUMP, command)
         while True:
             packet = session._read_packet()
