@@ -18,7 +18,6 @@ from ext.binlogspec import (
     ROWS_V2,
     UPDATES,
     Changes,
-    Event,
     JsonChanges,
     Log,
     ProtocolError,
@@ -102,8 +101,7 @@ cdef class RowsDecoder:
     cdef list codecs
     cdef list wanted  # numbers of the columns wanted
     cdef object schema
-    cdef list keep  # owns what `tables` point to
-    cdef list tables
+    cdef list keep  # owns the tables of the columns
     cdef dict found  # shapes by their bytes
     cdef list shapes
     cdef list diffs
@@ -143,7 +141,6 @@ cdef class RowsDecoder:
         self.wanted = [number for number, column in enumerate(self.columns) if column is not None]
         self.schema = pa.schema([pa.field(self.columns[n].name, self.columns[n].arrow) for n in self.wanted])
         self.keep = []
-        self.tables = []
         self.before.columns = self._columns()
         self.after.columns = self._columns()
         self.count = len(self.codecs)
@@ -163,7 +160,6 @@ cdef class RowsDecoder:
         cdef int number, entry
         if columns == NULL:
             raise MemoryError
-        self.tables.append(None)
         for number, (plan, spec) in enumerate(zip(self.codecs, self.columns)):
             column = &columns[number]
             column.read = plan.read
@@ -256,33 +252,30 @@ cdef class RowsDecoder:
         cdef int shape
         cdef int64_t mark = tag
         self.broken = True  # until it went well
-        try:
-            if size < 8:
+        if size < 8:
+            raise self._garbage(size)
+        start = &view[0]
+        p = start + 8
+        end = start + size
+        if kind in ROWS_V2:
+            if end - p < 2 or _little(p, 2) < 2 or <uint64_t>(end - p) < _little(p, 2):
                 raise self._garbage(size)
-            start = &view[0]
-            p = start + 8
-            end = start + size
-            if kind in ROWS_V2:
-                if end - p < 2 or _little(p, 2) < 2 or <uint64_t>(end - p) < _little(p, 2):
-                    raise self._garbage(size)
-                p += _little(p, 2)
-            if not _packed(&p, end, &count) or count != <uint64_t>self.count:
-                raise self._garbage(size)
-            if <size_t>(end - p) < (2 if update else 1) * bits:
-                raise self._garbage(size)
-            present_before = NULL if insert else p
-            present_after = NULL if not insert and not update else p + (bits if update else 0)
-            shape = self._shape(insert, update, body[p - start:p - start + (2 if update else 1) * bits])
-            p += (2 if update else 1) * bits
-            self.partial_count = 0
-            with nogil:
-                status = self._rows(p, end, start, present_before, present_after, partial, shape, mark)
-            if status != FINE:
-                self._fail(status, size)
-            if self.partial_count:
-                self._partial_updates(body)
-        finally:
-            pass
+            p += _little(p, 2)
+        if not _packed(&p, end, &count) or count != <uint64_t>self.count:
+            raise self._garbage(size)
+        if <size_t>(end - p) < (2 if update else 1) * bits:
+            raise self._garbage(size)
+        present_before = NULL if insert else p
+        present_after = NULL if not insert and not update else p + (bits if update else 0)
+        shape = self._shape(insert, update, body[p - start:p - start + (2 if update else 1) * bits])
+        p += (2 if update else 1) * bits
+        self.partial_count = 0
+        with nogil:
+            status = self._rows(p, end, start, present_before, present_after, partial, shape, mark)
+        if status != FINE:
+            self._fail(status, size)
+        if self.partial_count:
+            self._partial_updates(body)
         self.used += size
         self.broken = False
         return self.changes - first
@@ -313,7 +306,7 @@ cdef class RowsDecoder:
         cdef Column* column
         cdef Moment at
         if status == NO_MEMORY:
-            raise MemoryError
+            raise MemoryError("no memory, or more than 2 GiB in one column: take sooner")
         if status == BAD_ROW:
             raise self._garbage(size)
         column = &self.bad_side.columns[self.bad_column]

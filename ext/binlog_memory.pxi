@@ -101,9 +101,12 @@ cdef bint _packed(const uint8_t** place, const uint8_t* end, uint64_t* value) no
 
 
 cdef uint8_t* _room(Column* column, size_t more) noexcept nogil:
-    """Where `more` bytes of data can be written; NULL without memory. `data_size` is the caller's to move."""
+    """Where `more` bytes of data can be written; NULL without memory, and past what 32-bit offsets reach.
+    `data_size` is the caller's to move."""
     cdef size_t room
     cdef void* memory
+    if column.width == 4 and column.data_size + more > 0x7FFFFFFF:
+        return NULL
     if column.data_room - column.data_size < more or column.data == NULL:
         room = max(max(column.data_size + more, 2 * column.data_room), <size_t>LEAST_DATA)
         memory = realloc(column.data, room)
