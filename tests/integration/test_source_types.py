@@ -168,3 +168,26 @@ def test_a_login_without_rights_knows_nothing(there: There, postgres: PostgresEn
     assert {note["slug"] for note in plan_stream(plain)["notes"]} & {"source-type"} == set()
     there.change("DROP OWNED BY reader")
     postgres.execute("DROP ROLE reader")
+
+
+def test_several_sources_have_their_types_again(there: There) -> None:
+    """slug: source-type"""
+    other = There(there.mariadb, there.postgres)
+    parts = [
+        {"alias": alias, "connectionId": "source", "database": database}
+        for alias, database in (("one", there.there), ("two", other.there))
+    ]
+    target = {"id": "target", "spec": {"db": {"database": there.back}}}
+    config = {"name": "two", "mode": "convert", "source": {"connections": parts}, "target": target}
+    job = StreamJob("stream_two", StreamConfig.parse(config), there.way_back().connections)
+    running.finish(job)
+    found = there.mariadb.query(
+        "SELECT TABLE_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
+        " WHERE TABLE_SCHEMA = %s AND COLUMN_NAME = 'tags'",
+        (there.back,),
+    )
+    assert sorted(found) == [("one_t", OLD["tags"]), ("two_t", OLD["tags"])]
+    assert running.verify(job)["equal"] is True
+    for name in (other.first, other.back):
+        there.mariadb.drop_database(name)
+    there.postgres.drop_database(other.there)
